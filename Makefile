@@ -1,0 +1,71 @@
+# One entry for people and for CI: `make help` lists what there is.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# torch's ordinary x86-64 wheel drags in several GB of CUDA packages. Name its CPU build here:
+# make setup TORCH="torch==2.13.0 --index-url <the CPU wheel index named on pytorch.org>"
+TORCH ?= torch==2.13.0
+
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[archive]'
+	@touch $@
+
+$(VENV)/.setup: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet $(TORCH)
+	$(BIN)/pip install --quiet --editable '.[archive,export,dev]'
+	@touch $@ $(VENV)/.demo
+
+setup: $(VENV)/.setup typeview ## virtual environment with everything a developer needs
+
+typeview: ## the view of the tree that type checkers read: .typeview/seisedge/*
+	@mkdir -p .typeview/seisedge
+	@for p in edge export kernels firmware_bridge; do ln -sfn ../../$$p .typeview/seisedge/$$p; done
+
+lint: setup ## ruff: format and rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: setup ## rewrite the files as ruff wants them
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: setup ## mypy and pyright, both strict
+	$(BIN)/mypy
+	$(BIN)/pyright --project pyproject.toml
+
+test: setup ## the tests, without the long ones
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: setup ## the tests, long ones too
+	$(BIN)/python -m pytest
+
+test-nojit: setup ## the kernel tests on the uncompiled functions: an index past the end shows here
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -m "not long" tests/kernels
+
+test-install: ## install without extras in an environment of its own, and scan a record there
+	rm -rf build/clean && $(PYTHON) -m venv build/clean
+	build/clean/bin/pip install --quiet .
+	build/clean/bin/python tests/check_install.py
+
+bench: setup ## speed and memory beside rivals; writes benchmarks/results/
+	$(BIN)/python benchmarks/scan_ridgecrest.py
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+readme: setup ## make the README's tables anew
+	$(BIN)/python docs/readme_tables.py
+
+demo: $(VENV)/.demo ## picks of a real record, with a picture: demo/picks.png
+	$(BIN)/python docs/demo.py
+
+check: lint types test test-nojit test-install ## all that CI runs
+
+.PHONY: help setup typeview lint format types test test-all test-nojit test-install bench readme demo check

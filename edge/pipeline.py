@@ -1,0 +1,149 @@
+"""One station's stream: packets in, results out. The same object serves archives and live data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seisedge.firmware_bridge import Packet
+
+from .aligner import Aligner, Chunk
+from .errors import DataError
+from .manifest import Threshold
+from .picks import StationId
+from .postprocess import Result, postprocess_of
+from .preprocess import Preprocess, StreamChain
+from .runs import Run
+from .session import Session
+from .times import index_at
+from .windows import WindowBlock, WindowCutter
+
+
+class StationStream:
+    """Packets of one station → blocks of windows that are ready for the network.
+
+    Parameters
+    ----------
+    preprocess
+        Of the model; shared by all stations.
+    stride
+        Samples from window to window.
+    reorder_wait_s
+        See `Aligner`.
+    """
+
+    def __init__(self, preprocess: Preprocess, *, stride: int, reorder_wait_s: float = 5.0) -> None:
+        components = len(preprocess.manifest.components.order)
+        self._preprocess = preprocess
+        self.aligner = Aligner(components, reorder_wait_s=reorder_wait_s)
+        self.cutter = WindowCutter(preprocess.manifest, stride=stride)
+        self._chains: list[StreamChain | None] = [None] * components
+        self._runs: list[Run | None] = [None] * components
+        self._seconds = [0.0] * components
+        self.refused: dict[int, str] = {}
+        """Component → why its data cannot be used (a rate that the model cannot take)."""
+
+    def push(self, component: int, packet: Packet) -> None:
+        """Take a packet of the component with this place in the manifest's order."""
+        self._accept(self.aligner.push(component, packet))
+        self._settle()
+
+    def flush(self) -> None:
+        """End of the stream."""
+        self._accept(self.aligner.flush())
+        self._settle()
+        self.cutter.settle_all()
+
+    @property
+    def seconds(self) -> float:
+        """Length of the longest component's samples so far."""
+        return max(self._seconds)
+
+    def _accept(self, chunks: list[Chunk]) -> None:
+        for chunk in chunks:
+            if chunk.restart:
+                self._restart(chunk)
+            chain, run = self._chains[chunk.component], self._runs[chunk.component]
+            if chain is not None and run is not None:
+                run.drift(chunk.drift_ns)
+                run.append(chain.push(chunk.samples))
+                self._seconds[chunk.component] += chunk.samples.size / chunk.sampling_rate
+
+    def _restart(self, chunk: Chunk) -> None:
+        component = chunk.component
+        try:
+            chain = self._preprocess.stream(chunk.sampling_rate)
+        except DataError as error:
+            self.refused[component] = str(error)
+            self._chains[component] = self._runs[component] = None
+            return
+        chain.start(float(chunk.samples[0]))
+        position = index_at(chunk.starttime_ns, self.cutter.rate)
+        self._chains[component] = chain
+        self._runs[component] = self.cutter.restart(component, position, chunk.starttime_ns, rate=chain.rate)
+
+    def _settle(self) -> None:
+        for component in range(len(self._chains)):
+            known = self.aligner.known_ns(component)
+            if known is not None and (self._runs[component] is None or self.aligner.is_silent(component)):
+                self.cutter.settle(component, index_at(known, self.cutter.rate))
+
+
+class StationPicker:
+    """A station's stream, a session and a postprocess put together.
+
+    Parameters
+    ----------
+    session
+        The model; shared by all stations.
+    preprocess
+        Of the same model.
+    station
+        Which station.
+    stride
+        Samples from window to window.
+    thresholds
+        For each label that is picked.
+    batch
+        Most windows in one call of the network.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but three are settings, by keyword
+        self,
+        session: Session,
+        preprocess: Preprocess,
+        station: StationId,
+        *,
+        stride: int,
+        thresholds: dict[str, Threshold],
+        batch: int = 128,
+        reorder_wait_s: float = 5.0,
+    ) -> None:
+        self.stream = StationStream(preprocess, stride=stride, reorder_wait_s=reorder_wait_s)
+        self._session, self._preprocess = session, preprocess
+        self._stride, self._batch = stride, batch
+        self._postprocess = postprocess_of(
+            session.manifest, station, model_digest=session.digest, thresholds=thresholds, stride=stride
+        )
+
+    def push(self, component: int, packet: Packet, *, at_least: int = 1) -> list[Result]:
+        """Take a packet; run the windows that it completes once there are `at_least` so many."""
+        self.stream.push(component, packet)
+        results: list[Result] = []
+        while self.stream.cutter.ready >= at_least:
+            block = self.stream.cutter.take(self._batch)
+            if block is None:
+                break
+            results += self._infer(block)
+        return results
+
+    def finish(self) -> list[Result]:
+        """End of the stream: run what is left and close what is open."""
+        self.stream.flush()
+        results: list[Result] = []
+        while block := self.stream.cutter.take(self._batch):
+            results += self._infer(block)
+        return [*results, *self._postprocess.finish()]
+
+    def _infer(self, block: WindowBlock) -> Sequence[Result]:
+        windows = self._preprocess.windows(block.samples, count=block.count, stride=self._stride)
+        return self._postprocess.push(block.number, block.clock, self._session.run(windows))

@@ -1,0 +1,103 @@
+"""One component's preprocessed samples without a hole: a growing array that knows its place in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from .times import NANOSECONDS
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time of the samples of a run.
+
+    Sample positions are counted from the epoch at the model's rate, so that windows stand at the same
+    places wherever a stream was joined; the samples themselves stand up to half an interval off that grid.
+    The clock remembers by how much.
+    """
+
+    start: int
+    starttime_ns: int
+    rate: Fraction
+    drifts: tuple[tuple[int, int], ...] = ()
+    """(first position, ns to add from there on), where the sensor's clock left its nominal rate."""
+
+    def time_ns(self, position: float) -> int:
+        """Time of a position, which may lie between samples."""
+        drift = next((ns for first, ns in reversed(self.drifts) if position >= first), 0)
+        whole = int(position // 1)
+        numerator, denominator = self.rate.numerator, self.rate.denominator
+        span = (2 * (whole - self.start) * NANOSECONDS * denominator + numerator) // (2 * numerator)
+        fraction = round((position - whole) * NANOSECONDS * denominator / numerator)
+        return self.starttime_ns + span + fraction + drift
+
+
+@dataclass
+class Run:
+    """Samples from position `clock.start` on; the front is dropped when no window needs it any more."""
+
+    clock: Clock
+    first: int = field(init=False)
+    """Position of the first sample that is still kept."""
+    size: int = field(init=False, default=0)
+    _data: Float32 = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.first = self.clock.start
+        self._data = np.empty(2048, np.float32)
+
+    @property
+    def start(self) -> int:
+        """Position of the run's first sample."""
+        return self.clock.start
+
+    @property
+    def end(self) -> int:
+        """Position behind the last sample."""
+        return self.first + self.size
+
+    def append(self, samples: Float32) -> None:
+        """Add samples behind the last one."""
+        needed = self.size + samples.size
+        if needed > self._data.size:
+            grown = np.empty(max(2 * self._data.size, needed), np.float32)
+            grown[: self.size] = self._data[: self.size]
+            self._data = grown
+        self._data[self.size : needed] = samples
+        self.size = needed
+
+    def drift(self, ns: int) -> None:
+        """From the next sample on, times are `ns` off those counted from the start."""
+        last = self.clock.drifts[-1][1] if self.clock.drifts else 0
+        if ns != last:
+            self.clock = replace(self.clock, drifts=(*self.clock.drifts, (self.end, ns)))
+
+    def read_into(self, start: int, stop: int, out: Float32) -> None:
+        """Copy what the run has of the positions `start` … `stop - 1` to its place in `out`."""
+        low, high = max(start, self.first), min(stop, self.end)
+        if low < high:
+            out[low - start : high - start] = self._data[low - self.first : high - self.first]
+
+    def forget_before(self, position: int) -> None:
+        """Drop samples that no window needs; moves memory only when half of it is waste."""
+        waste = min(position - self.first, self.size)
+        if waste > 1024 and 2 * waste >= self.size:
+            kept = self.size - waste
+            self._data[:kept] = self._data[waste : self.size].copy()
+            if self._data.size > 8 * max(kept, 2048):
+                self._data = self._data[: 4 * max(kept, 2048)].copy()
+            self.first += waste
+            self.size = kept
+            self._forget_drifts()
+
+    def _forget_drifts(self) -> None:
+        drifts = self.clock.drifts
+        while len(drifts) > 1 and drifts[1][0] <= self.first:
+            drifts = drifts[1:]
+        self.clock = replace(self.clock, drifts=drifts)

@@ -1,0 +1,272 @@
+"""The offline scan: archives in, picks out, station after station, in memory that does not grow with time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seisedge.firmware_bridge import Packet
+
+from .aligner import Span
+from .archive import Index, index_paths, read_packets
+from .classify import thresholds_with
+from .detections import Detection
+from .errors import UsageError
+from .manifest import Manifest, Threshold
+from .picks import Pick
+from .pipeline import StationPicker
+from .postprocess import Result
+from .preprocess import Preprocess
+from .session import Session
+from .stations import Station, group_channels, group_stations
+
+_NEVER = 1 << 62
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """What the user may choose.
+
+    Attributes
+    ----------
+    thresholds
+        Label → on threshold, for labels whose threshold is not the manifest's.
+    stride
+        Samples from window to window; None for the manifest's.
+    starttime_ns, endtime_ns
+        Only samples from `starttime_ns` on and before `endtime_ns`.
+    batch
+        Most windows in one call of the network.
+    channels
+        For a model whose inputs are channels of several stations: which ones (`NET.STA.LOC.CHA`), in its order.
+    """
+
+    thresholds: dict[str, float] = field(default_factory=dict)
+    stride: int | None = None
+    starttime_ns: int = -_NEVER
+    endtime_ns: int = _NEVER
+    batch: int = 128
+    channels: tuple[str, ...] = ()
+
+
+@dataclass
+class StationReport:
+    """What became of one station's data."""
+
+    station: Station
+    hours: float = 0.0
+    windows: int = 0
+    skipped_windows: int = 0
+    picks: dict[str, int] = field(default_factory=dict)
+    detections: dict[str, int] = field(default_factory=dict)
+    waveform_samples: int = 0
+    gaps: list[Span] = field(default_factory=list)
+    gap_count: int = 0
+    overlaps: list[Span] = field(default_factory=list)
+    overlap_count: int = 0
+    rate_changes: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ScanReport:
+    """What a scan did.
+
+    Attributes
+    ----------
+    problems
+        One line per input that could not be used as it should: the exit code is then 1.
+    """
+
+    stations: list[StationReport] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    passed_over: int = 0
+    seconds: float = 0.0
+
+    @property
+    def hours(self) -> float:
+        """Hours of data over all stations."""
+        return sum(report.hours for report in self.stations)
+
+    @property
+    def windows(self) -> int:
+        """Windows that went through the network."""
+        return sum(report.windows for report in self.stations)
+
+    def picks(self) -> dict[str, int]:
+        """Count the picks per label."""
+        return _sum([report.picks for report in self.stations])
+
+    def detections(self) -> dict[str, int]:
+        """Count the detections per label."""
+        return _sum([report.detections for report in self.stations])
+
+    @property
+    def waveform_samples(self) -> int:
+        """Samples of each waveform that the model gave."""
+        return sum(report.waveform_samples for report in self.stations)
+
+
+def _sum(counts: list[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for each in counts:
+        for label, count in each.items():
+            total[label] = total.get(label, 0) + count
+    return total
+
+
+OnResults = Callable[[list[Result]], None]
+OnBytes = Callable[[int], None]
+
+
+class Scanner:
+    """Scans archives with one model.
+
+    Parameters
+    ----------
+    session
+        The model.
+    options
+        See `ScanOptions`.
+
+    Raises
+    ------
+    UsageError
+        A threshold for a label that the model does not have, or channels that are not as many as its inputs.
+    """
+
+    def __init__(self, session: Session, options: ScanOptions) -> None:
+        self._session, self._options = session, options
+        _check_channels(session.manifest, options.channels)
+        self._preprocess = Preprocess(session.manifest)
+        self._thresholds: dict[str, Threshold] = thresholds_with(session.manifest, options.thresholds)
+        self._stride = options.stride or session.manifest.stride_samples
+        self.report = ScanReport()
+
+    @property
+    def manifest(self) -> Manifest:
+        """The model's."""
+        return self._session.manifest
+
+    def index(self, paths: tuple[Path, ...], advance: OnBytes = lambda _: None) -> list[Station]:
+        """Find the stations of files and folders; unusable input goes into the report."""
+        index: Index = index_paths(paths, advance)
+        self.report.problems += index.problems
+        self.report.passed_over += index.passed_over
+        components, channels = self._session.manifest.components, self._options.channels
+        if not channels:
+            return group_stations(index.traces, components)
+        found = group_channels(index.traces, channels, components)
+        if not found and index.traces:
+            self.report.problems.append(f"{', '.join(map(str, paths))}: found none of the channels of --channels")
+        return found
+
+    def scan(self, station: Station, on_results: OnResults, on_bytes: OnBytes = lambda _: None) -> None:
+        """Scan one station. The report has it from the start, so an interrupted scan is reported as well."""
+        began = time.perf_counter()
+        report = StationReport(station, notes=list(station.skipped))
+        self.report.stations.append(report)
+        if station.refused is not None:
+            self.report.problems.append(f"{_files(station)}: {station.id}: {station.refused}")
+            return
+        picker = StationPicker(
+            self._session,
+            self._preprocess,
+            station.id,
+            stride=self._stride,
+            thresholds=self._thresholds,
+            batch=self._options.batch,
+        )
+        try:
+            self._run(station, picker, report, on_results, on_bytes)
+        finally:
+            self._finish(picker, report)
+            self.report.seconds += time.perf_counter() - began
+
+    def _run(
+        self,
+        station: Station,
+        picker: StationPicker,
+        report: StationReport,
+        on_results: OnResults,
+        on_bytes: OnBytes,
+    ) -> None:
+        def give(results: list[Result]) -> None:
+            for each in results:
+                _count(each, report)
+            on_results(results)
+
+        for component, packet, size in read_packets(station.traces, self.report.problems.append):
+            on_bytes(size)
+            if part := self._within(packet):
+                give(picker.push(component, part, at_least=self._options.batch))
+        give(picker.finish())
+
+    def _within(self, packet: Packet) -> Packet | None:
+        """Cut a packet to what is between the user's start and end."""
+        options = self._options
+        if packet.starttime_ns >= options.starttime_ns and packet.time_of(packet.samples.size) <= options.endtime_ns:
+            return packet
+        start = _samples_until(packet, options.starttime_ns)
+        stop = _samples_until(packet, options.endtime_ns)
+        return packet.cut(start, stop) if start < stop else None
+
+    def _finish(self, picker: StationPicker, report: StationReport) -> None:
+        counts, cutter = picker.stream.aligner.counts, picker.stream.cutter
+        report.windows, report.skipped_windows = cutter.windows, cutter.skipped
+        report.gaps, report.gap_count = counts.gaps, counts.gap_count
+        report.overlaps, report.overlap_count = counts.overlaps, counts.overlap_count
+        report.rate_changes = counts.rate_changes
+        report.hours = picker.stream.seconds / 3600
+        if counts.nonfinite_samples:
+            report.notes.append(f"{counts.nonfinite_samples} samples were no finite numbers: taken as gaps")
+        if counts.future_packets:
+            report.notes.append(f"{counts.future_packets} packets stood alone in the future: dropped")
+        for component, why in picker.stream.refused.items():
+            letter = self._session.manifest.components.order[component]
+            self.report.problems.append(f"{_files(report.station)}: {report.station.id}: component {letter}: {why}")
+
+
+def _count(result: Result, report: StationReport) -> None:
+    if isinstance(result, Pick):
+        report.picks[result.phase_hint] = report.picks.get(result.phase_hint, 0) + 1
+    elif isinstance(result, Detection):
+        report.detections[result.label] = report.detections.get(result.label, 0) + 1
+    else:
+        report.waveform_samples += len(result.samples)
+
+
+def _check_channels(manifest: Manifest, channels: tuple[str, ...]) -> None:
+    """Refuse channels for a model of single stations, and wrong ones for a model of several."""
+    wanted = len(manifest.components.order)
+    if manifest.task != "waveform_inversion":
+        if channels:
+            raise UsageError(
+                f"--channels: found {len(channels)}, but model {manifest.name} takes one station at a time"
+            )
+        return
+    if len(set(channels)) != len(channels) or len(channels) != wanted:
+        raise UsageError(
+            f"--channels: found {len(set(channels))}, wanted the {wanted} channels that model {manifest.name} takes, "
+            "in its order: NET.STA.LOC.CHA,NET.STA.LOC.CHA,..."
+        )
+
+
+def _samples_until(packet: Packet, time_ns: int) -> int:
+    """How many of a packet's samples stand before a time."""
+    size: int = packet.samples.size
+    if time_ns <= packet.starttime_ns:
+        return 0
+    count = int((time_ns - packet.starttime_ns) * packet.sampling_rate // 1_000_000_000) - 1
+    count = min(max(count, 0), size)
+    while count < size and packet.time_of(count) < time_ns:
+        count += 1
+    return count
+
+
+def _files(station: Station) -> str:
+    """Name the first file of a station, and how many more there are."""
+    paths = station.paths
+    return str(paths[0]) if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"

@@ -1,0 +1,184 @@
+"""An artefact on ONNX Runtime: the graph, its manifest, its digest. Stateless: one serves many stations."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from onnxruntime.capi import (
+    onnxruntime_pybind11_state as ort_errors,  # pyright: ignore[reportAttributeAccessIssue]  # compiled, no stub
+)
+
+from .errors import DataError, ModelError
+from .manifest import METADATA_KEY, Manifest, read_manifest
+
+Float32 = npt.NDArray[np.float32]
+
+_MAX_MODEL_BYTES = 1 << 30
+_LOAD_ERRORS: tuple[type[Exception], ...] = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+_DRAWN = 64
+
+
+def drawn(output: Float32) -> Float32:
+    """Flatten an output; of more than 64 numbers, give 64 evenly drawn ones, the first and the last among them.
+
+    This is what `Verification.golden_output` holds.
+    """
+    flat = output.ravel()
+    if flat.size <= _DRAWN:
+        return flat
+    return flat[np.linspace(0, flat.size - 1, _DRAWN).round().astype(np.intp)]
+
+
+class Session(Protocol):
+    """What the pipeline asks of an inference engine."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The artefact's manifest."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the artefact, hexadecimal."""
+        ...
+
+    def run(self, windows: Float32) -> list[Float32]:
+        """Give the outputs, in the manifest's order, of float32 (count, *shape)."""
+        ...
+
+
+class OrtSession:
+    """An ONNX artefact on ONNX Runtime's CPU provider, one thread, no spinning.
+
+    Parameters
+    ----------
+    path
+        The artefact.
+
+    Raises
+    ------
+    ModelError
+        The file is no ONNX model, or its graph is not what its manifest says.
+    ManifestError
+        The manifest is missing or breaks its format.
+    """
+
+    def __init__(self, path: Path) -> None:
+        content = _read(path)
+        self.digest = hashlib.sha256(content).hexdigest()
+        self._session = _load(content, path)
+        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if text is None:
+            raise ModelError(
+                f"{path}: found no manifest, wanted one under the metadata key {METADATA_KEY!r}: "
+                "export the model with edge-export"
+            )
+        self.manifest = read_manifest(text, str(path))
+        self._outputs = [output.name for output in self.manifest.outputs]
+        _check_graph(self._session, self.manifest, path)
+
+    def run(self, windows: Float32) -> list[Float32]:
+        """Give the outputs, in the manifest's order, of float32 (count, *shape).
+
+        A window's outputs have the same bits whatever the count.
+        """
+        batch = self.manifest.input.batch
+        if batch == "one":
+            rows = [self._run(windows[index : index + 1]) for index in range(len(windows))]
+            return [np.concatenate(each) for each in zip(*rows, strict=True)]
+        if batch == "at_least_two" and len(windows) == 1:
+            return [output[:1] for output in self._run(np.concatenate((windows, windows)))]
+        return self._run(windows)
+
+    def _run(self, windows: Float32) -> list[Float32]:
+        outputs = self._session.run(self._outputs, {self.manifest.input.name: windows})
+        return [np.asarray(output) for output in outputs]
+
+    def check_golden(self) -> float:
+        """Run the manifest's golden input on this device; give the largest difference to the golden output.
+
+        Raises
+        ------
+        DataError
+            The difference is above the manifest's tolerance: this device computes something else.
+        """
+        golden = self.manifest.verification
+        shape = (golden.golden_windows, *self.manifest.input.shape)
+        windows = np.random.default_rng(golden.golden_seed).standard_normal(shape, dtype=np.float32)
+        found = drawn(self.run(windows)[0])
+        wanted = np.asarray(golden.golden_output, np.float32)
+        if found.shape != wanted.shape:
+            raise ModelError(f"golden output: found {found.size} numbers, wanted {wanted.size}")
+        difference = float(np.abs(found - wanted).max(initial=0.0))
+        if not difference <= golden.tolerance:
+            raise DataError(f"golden input: found outputs {difference:.2g} off, wanted at most {golden.tolerance:.2g}")
+        return difference
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_MODEL_BYTES:
+            raise ModelError(f"{path}: found more than {_MAX_MODEL_BYTES} bytes, wanted an ONNX model")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _load(content: bytes, path: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # what fails is raised; ORT would print it a second time
+    try:
+        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except _LOAD_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path}: found no loadable ONNX model ({reason}), wanted one") from error
+
+
+def _check_graph(session: ort.InferenceSession, manifest: Manifest, path: Path) -> None:
+    """Compare the graph's names, types and shapes with the manifest's."""
+    inputs = {each.name: each for each in session.get_inputs()}
+    graph_input = inputs.get(manifest.input.name)
+    if graph_input is None or len(inputs) != 1:
+        raise ModelError(f"{path}: found inputs {sorted(inputs)}, the manifest wants {manifest.input.name!r}")
+    if graph_input.type != "tensor(float)":
+        raise ModelError(f"{path}: input {graph_input.name}: found {graph_input.type}, wanted tensor(float)")
+    if list(graph_input.shape[1:]) != list(manifest.input.shape):
+        raise ModelError(
+            f"{path}: input {graph_input.name}: found shape {list(graph_input.shape)}, "
+            f"the manifest wants batch x {list(manifest.input.shape)}"
+        )
+    fixed = graph_input.shape[0]
+    if isinstance(fixed, int) and not (manifest.input.batch == "one" and fixed == 1):
+        raise ModelError(
+            f"{path}: input {graph_input.name}: found a batch of {fixed}, the manifest wants any number of windows"
+        )
+    outputs = {each.name: each for each in session.get_outputs()}
+    for output in manifest.outputs:
+        found = outputs.get(output.name)
+        if found is None:
+            raise ModelError(f"{path}: found outputs {sorted(outputs)}, the manifest wants {output.name!r}")
+        classes = found.shape[-1] if found.shape else None
+        if output.kind == "class_probability" and classes != len(output.labels):
+            raise ModelError(
+                f"{path}: output {output.name}: found {classes} classes, "
+                f"the manifest names {len(output.labels)}: {', '.join(output.labels)}"
+            )

@@ -1,0 +1,158 @@
+"""A torch network and a recipe → an ONNX artefact with its manifest inside."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import os
+import platform
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+import torch
+from torch import nn
+
+from seisedge.edge.manifest import METADATA_KEY, Manifest, Provenance, Quantization, Verification
+from seisedge.edge.session import drawn
+
+from .networks.gru_export import gru_translations
+from .recipe import Recipe
+
+_GOLDEN_SEED = 20210401
+_GOLDEN_WINDOWS = 4
+_LARGE_INPUT = 4096  # numbers of a window above which two windows are enough: the outputs are as many
+_GOLDEN_TOLERANCE = 1e-4  # fp32 on another CPU: a few units in the last place through every layer
+_LARGEST_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an artefact's weights come from, for its provenance."""
+
+    version: str
+    weights_digest: str
+    training_data: str
+    licence: str
+    citation: str
+
+
+def export_fp32(
+    module: nn.Module, recipe: Recipe, source: Source, path: Path, *, quality: dict[str, float] | None = None
+) -> Manifest:
+    """Write the fp32 artefact. The file appears whole or not at all.
+
+    Parameters
+    ----------
+    module
+        The network; its weights are read in evaluation mode.
+    quality
+        Figures of its evaluation, for the manifest.
+    """
+    graph = _export_graph(module.eval(), recipe)
+    golden, difference = _golden(module, graph, recipe)
+    manifest = recipe.manifest(
+        version=source.version,
+        quantization=Quantization("fp32", None, None, ()),
+        verification=Verification(
+            golden_seed=_GOLDEN_SEED,
+            golden_windows=_golden_count(recipe.input.shape),
+            golden_output=tuple(float(value) for value in drawn(golden)),
+            tolerance=_GOLDEN_TOLERANCE,
+            parity={"torch_to_onnx_max_abs": difference},
+            quality=quality or {},
+        ),
+        provenance=Provenance(
+            weights_digest=source.weights_digest,
+            training_data=source.training_data,
+            licence=source.licence,
+            citation=source.citation,
+            tools=tool_versions(),
+        ),
+    )
+    write_artefact(graph, manifest, path)
+    return manifest
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of what made an artefact."""
+    names = ("seisedge", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+def write_artefact(graph: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
+    """Put the manifest into the graph's metadata, as the only key of its name, and write the file."""
+    del graph.metadata_props[:]
+    entry = graph.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, manifest.to_json()
+    onnx.checker.check_model(graph, full_check=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(graph.SerializeToString())
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _export_graph(module: nn.Module, recipe: Recipe) -> onnx.ModelProto:
+    """The graph with a free batch and the recipe's names; other nodes lose the exporter's notes on source files."""
+    example = torch.zeros(2, *recipe.input.shape)
+    batch = torch.export.Dim("batch", min=1, max=_LARGEST_BATCH)
+    program = torch.onnx.export(
+        module,
+        (example,),
+        dynamo=True,
+        dynamic_shapes=({0: batch},),
+        input_names=[recipe.input.name],
+        output_names=[output.name for output in recipe.outputs],
+        custom_translation_table=gru_translations(),
+        external_data=False,
+        verbose=False,
+    )
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program: it does so only without dynamo")
+    graph: onnx.ModelProto = program.model_proto
+    for node in graph.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*graph.graph.value_info, *graph.graph.input, *graph.graph.output):
+        del value.metadata_props[:]
+    del graph.graph.metadata_props[:]
+    return graph
+
+
+def torch_outputs(module: nn.Module, windows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:
+    """What the network gives for windows, as arrays; a network with one output gives a tuple of one."""
+    with torch.inference_mode():
+        given = module(torch.from_numpy(windows))
+    outputs: tuple[torch.Tensor, ...] = given if isinstance(given, tuple) else (given,)
+    return tuple(output.numpy() for output in outputs)
+
+
+def golden_windows(recipe_shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """The golden input, as `Verification` defines it."""
+    shape = (_golden_count(recipe_shape), *recipe_shape)
+    return np.random.default_rng(_GOLDEN_SEED).standard_normal(shape, dtype=np.float32)
+
+
+def _golden_count(recipe_shape: tuple[int, ...]) -> int:
+    return _GOLDEN_WINDOWS if math.prod(recipe_shape) <= _LARGE_INPUT else _GOLDEN_WINDOWS // 2
+
+
+def _golden(module: nn.Module, graph: onnx.ModelProto, recipe: Recipe) -> tuple[npt.NDArray[np.float32], float]:
+    """First golden output of torch, and how far ONNX Runtime is from any of them."""
+    windows = golden_windows(recipe.input.shape)
+    wanted = torch_outputs(module, windows)
+    session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    found = session.run([output.name for output in recipe.outputs], {recipe.input.name: windows})
+    worst = max(float(np.abs(np.asarray(ours) - theirs).max()) for ours, theirs in zip(found, wanted, strict=True))
+    return wanted[0], worst

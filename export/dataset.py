@@ -1,0 +1,120 @@
+"""Labelled windows for training: read from disk, brought through the runtime's own stream steps.
+
+The form is one `.npz` and one `.csv` with a row per window, in the same order. Arrays of the `.npz`: `samples`
+(all windows one behind the other, each component after component, Z, N, E), `start`, `n`, `fs`, `p_sample`,
+`s_sample` (fractional, -1 where there is none), `group`, `id`. Columns of the CSV that are used: `s_status`,
+`p_origin`, `channels`, `other_picks`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from seisedge.edge.errors import DataError
+from seisedge.edge.preprocess import Preprocess
+
+from .errors import TrainingDataError
+
+Float32 = npt.NDArray[np.float32]
+
+_STORED_ORDER = ("Z", "N", "E")
+_ARRAYS = ("samples", "start", "n", "fs", "p_sample", "s_sample", "group", "id")
+
+
+@dataclass(frozen=True)
+class LabelledWindow:
+    """One window at the model's rate, behind the stream steps.
+
+    Attributes
+    ----------
+    samples
+        float32 (component, npts), in the manifest's order; missing components are zeros.
+    arrivals
+        Phase → sample of its onset, fractional.
+    others
+        Samples of further arrivals, whose phase is not to be learnt nor to be called noise.
+    unlabelled_from
+        From this sample on something is there that was not labelled; None where nothing is.
+    is_manual
+        The P label is an analyst's.
+    """
+
+    id: str
+    group: str
+    samples: Float32
+    arrivals: dict[str, float]
+    others: tuple[float, ...]
+    unlabelled_from: float | None
+    is_manual: bool
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Windows of one file, its SHA-256, and how many windows could not be used and why."""
+
+    windows: tuple[LabelledWindow, ...]
+    digest: str
+    refused: dict[str, int]
+
+
+def read_labelled(path: Path, preprocess: Preprocess) -> LabelledSet:
+    """Read `path` (`.npz`) and the `.csv` beside it.
+
+    Raises
+    ------
+    TrainingDataError
+        A file is missing, or not in the documented form.
+    """
+    table = path.with_suffix(".csv")
+    for each in (path, table):
+        if not each.is_file():
+            raise TrainingDataError(f"{each}: no such file, wanted labelled windows (.npz and .csv)")
+    with np.load(path, allow_pickle=False) as file:
+        if missing := [name for name in _ARRAYS if name not in file.files]:
+            raise TrainingDataError(f"{path}: missing array {missing[0]!r}")
+        arrays = {name: np.asarray(file[name]) for name in _ARRAYS}
+    with table.open(encoding="utf-8", newline="") as text:
+        rows = list(csv.DictReader(text))
+    if len(rows) != len(arrays["start"]):
+        raise TrainingDataError(f"{table}: found {len(rows)} rows, wanted {len(arrays['start'])} as in {path.name}")
+    refused: dict[str, int] = {}
+    windows = tuple(_windows(arrays, rows, preprocess, refused))
+    return LabelledSet(windows, hashlib.sha256(path.read_bytes()).hexdigest(), refused)
+
+
+def _windows(
+    arrays: dict[str, npt.NDArray[np.generic]],
+    rows: list[dict[str, str]],
+    preprocess: Preprocess,
+    refused: dict[str, int],
+) -> Iterator[LabelledWindow]:
+    order = preprocess.manifest.components.order
+    columns = [_STORED_ORDER.index(letter) for letter in order]
+    rate = preprocess.manifest.sampling_rate
+    for index, row in enumerate(rows):
+        start, npts, source_rate = (float(arrays[name][index]) for name in ("start", "n", "fs"))
+        stored = arrays["samples"][int(start) : int(start + 3 * npts)].reshape(3, -1)
+        try:
+            samples = preprocess.record(np.ascontiguousarray(stored[columns], np.float32), source_rate)
+        except DataError as error:
+            refused[str(error)] = refused.get(str(error), 0) + 1
+            continue
+        scale = rate / source_rate
+        places = {phase: float(arrays[f"{phase.lower()}_sample"][index]) for phase in ("P", "S")}
+        yield LabelledWindow(
+            id=str(arrays["id"][index]),
+            group=str(arrays["group"][index]),
+            samples=samples,
+            arrivals={phase: place * scale for phase, place in places.items() if place >= 0},
+            others=tuple(float(each) * scale for each in re.findall(r"[\d.]+", row["other_picks"])),
+            unlabelled_from=places["P"] * scale if row["s_status"] == "unlabelled" else None,
+            is_manual=row["p_origin"] == "manual",
+        )

@@ -1,0 +1,143 @@
+"""How well an artefact picks labelled windows, through the runtime's own windows, session and tracker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from seisedge.edge.classify import ClassPicker
+from seisedge.edge.manifest import Manifest, Threshold
+from seisedge.edge.picks import StationId
+from seisedge.edge.preprocess import Preprocess
+from seisedge.edge.runs import Clock
+from seisedge.edge.session import Session
+from seisedge.edge.times import NANOSECONDS
+
+from .dataset import LabelledWindow
+
+_TOLERANCE_S = 0.5
+_EDGE_S = 0.5  # arrivals whose window does not fit into the record with this margin are not scored
+_NOWHERE = StationId("XX", "NONE", "", "HH")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A labelled window and the probabilities of its consecutive windows, (window, label)."""
+
+    window: LabelledWindow
+    probabilities: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Picks of one phase against its labels."""
+
+    hits: int
+    false_picks: int
+    missed: int
+    residuals_s: tuple[float, ...]
+
+    @property
+    def precision(self) -> float:
+        """Share of the picks that are right."""
+        return self.hits / max(1, self.hits + self.false_picks)
+
+    @property
+    def recall(self) -> float:
+        """Share of the labels that were picked."""
+        return self.hits / max(1, self.hits + self.missed)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        return 2 * self.hits / max(1, 2 * self.hits + self.false_picks + self.missed)
+
+    @property
+    def residual_s(self) -> float:
+        """Mean absolute residual of the hits."""
+        return float(np.mean(np.abs(self.residuals_s))) if self.residuals_s else float("nan")
+
+
+def curves(session: Session, windows: tuple[LabelledWindow, ...]) -> list[Curve]:
+    """The model's probabilities over each labelled window, at the manifest's stride."""
+    preprocess = Preprocess(session.manifest)
+    manifest = session.manifest
+    found: list[Curve] = []
+    for window in windows:
+        count = (window.samples.shape[1] - manifest.window_samples) // manifest.stride_samples + 1
+        if count < 1:
+            continue
+        inputs = preprocess.windows(window.samples, count=count, stride=manifest.stride_samples)
+        found.append(Curve(window, session.run(inputs)[0]))
+    return found
+
+
+def score(manifest: Manifest, found: list[Curve], phase: str, threshold: Threshold) -> Score:
+    """Pick every curve and compare with the labels; a pick near an arrival of unknown phase is not counted."""
+    hits, false_picks, missed = 0, 0, 0
+    residuals: list[float] = []
+    for curve in found:
+        onsets = _onsets(manifest, curve, phase, threshold)
+        arrival = curve.window.arrivals.get(phase)
+        scored = arrival is not None and _fits(manifest, curve.window, arrival)
+        near = [each for each in onsets if arrival is not None and abs(each - arrival) <= _samples(manifest)]
+        if scored and arrival is not None:
+            hits += bool(near)
+            missed += not near
+            if near:
+                best = min((each - arrival for each in near), key=abs)
+                residuals.append(best / manifest.sampling_rate)
+        rest = [each for each in onsets if each not in near]
+        false_picks += sum(1 for each in rest if not _excused(manifest, curve.window, each))
+    return Score(hits, false_picks, missed, tuple(residuals))
+
+
+def best_threshold(manifest: Manifest, found: list[Curve], phase: str) -> Threshold:
+    """The threshold with the largest F1."""
+    grid = [Threshold(step / 20, step / 40) for step in range(2, 20)]
+    return max(grid, key=lambda each: score(manifest, found, phase, each).f1)
+
+
+def manual(found: list[Curve]) -> list[Curve]:
+    """Those with an analyst's label, and noise."""
+    return [each for each in found if each.window.is_manual or not each.window.arrivals]
+
+
+def _onsets(manifest: Manifest, curve: Curve, phase: str, threshold: Threshold) -> list[float]:
+    """Picked samples of one phase."""
+    picker = ClassPicker(
+        manifest,
+        _NOWHERE,
+        model_digest="",
+        thresholds={phase: threshold},
+        stride=manifest.stride_samples,
+    )
+    clock = Clock(0, 0, _rate(manifest))
+    picks = picker.push(0, clock, curve.probabilities) + picker.finish()
+    return [pick.time_ns * manifest.sampling_rate / NANOSECONDS for pick in picks]
+
+
+def _rate(manifest: Manifest) -> Fraction:
+    return Fraction(manifest.sampling_rate)
+
+
+def _samples(manifest: Manifest) -> float:
+    return _TOLERANCE_S * manifest.sampling_rate
+
+
+def _fits(manifest: Manifest, window: LabelledWindow, arrival: float) -> bool:
+    """Whether the model ever sees the arrival at its reference sample."""
+    margin = _EDGE_S * manifest.sampling_rate
+    reference = manifest.outputs[0].reference_sample or 0
+    behind = window.samples.shape[1] - (manifest.window_samples - reference)
+    return bool(reference + margin <= arrival <= behind - margin)
+
+
+def _excused(manifest: Manifest, window: LabelledWindow, onset: float) -> bool:
+    """A pick at an arrival whose phase is not known, or where labels are known to be missing."""
+    if any(abs(onset - other) <= 2 * _samples(manifest) for other in window.others):
+        return True
+    return window.unlabelled_from is not None and onset > window.unlabelled_from

@@ -1,0 +1,18 @@
+"""Bytes from a sensor or an archive → `Packet`s. No sockets, no files, no clock, no threads (sans-I/O)."""
+
+from .errors import TruncatedError, WireError
+from .miniseed import RecordHeader, decode_record, read_headers
+from .packet import Packet, PacketFlag, Samples
+from .source_id import SourceId
+
+__all__ = [
+    "Packet",
+    "PacketFlag",
+    "RecordHeader",
+    "Samples",
+    "SourceId",
+    "TruncatedError",
+    "WireError",
+    "decode_record",
+    "read_headers",
+]

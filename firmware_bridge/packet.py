@@ -1,0 +1,63 @@
+"""`Packet`: what every decoder yields, whatever the wire's own conventions are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntFlag
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.float32]
+"""One component's samples in the sensor's own type, 1-D and C-contiguous."""
+
+NANOSECONDS = 1_000_000_000
+
+
+class PacketFlag(IntFlag):
+    """What the sender said of the data."""
+
+    NONE = 0
+    SATURATED = 1
+    OVERRUN = 2
+    CLOCK_QUESTIONABLE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A run of evenly spaced samples of one component.
+
+    Attributes
+    ----------
+    source_id
+        FDSN source identifier, `FDSN:NET_STA_LOC_B_S_SS`.
+    starttime_ns
+        Time of the first sample, nanoseconds since 1970-01-01T00:00:00 UTC.
+    sampling_rate
+        Samples per second.
+    samples
+        int16, int32 or float32; shape (npts,).
+    flags
+        What the sender said of the data.
+    """
+
+    source_id: str
+    starttime_ns: int
+    sampling_rate: float
+    samples: Samples
+    flags: PacketFlag = PacketFlag.NONE
+
+    def time_of(self, sample: int) -> int:
+        """Time of a sample in ns, counted from the first one and never step by step (errors would add up)."""
+        return self.starttime_ns + span_ns(sample, self.sampling_rate)
+
+    def cut(self, start: int, stop: int) -> Packet:
+        """Give the samples `start` … `stop - 1` as a packet of its own; they are a view, not a copy."""
+        return Packet(self.source_id, self.time_of(start), self.sampling_rate, self.samples[start:stop], self.flags)
+
+
+def span_ns(samples: int, sampling_rate: float) -> int:
+    """Length of a number of sample intervals in ns, rounded to the nearest."""
+    ratio = Fraction(sampling_rate)
+    return (2 * samples * NANOSECONDS * ratio.denominator + ratio.numerator) // (2 * ratio.numerator)

@@ -1,0 +1,81 @@
+"""Compiled signal processing on arrays: pure functions that write into arrays of the caller.
+
+Waveforms are C-contiguous (channel, sample): int16, int32 or float32 counts in, float32 out. Every function
+checks its arguments and raises `ArrayError`; nothing is converted in silence. Streams (`sos_step_into`,
+`resample_step_into`) carry their state in arrays of the caller, and give the same bits however they are cut.
+"""
+
+from __future__ import annotations
+
+from ._arrays import ArrayError, Float32, Float64, Int16, Int32, Int64, Samples
+from ._fourier import FrameTransform, frame_scratch, frame_transform
+from ._levels import SILENCE_DB
+from .baseline import demean, demean_into, detrend, detrend_into
+from .filters import Band, butterworth_sos, sos_step_into, steady_state
+from .image import SpectrogramImage, spectrogram_image, spectrogram_image_into
+from .normalise import normalise_max_abs_into, normalise_signed_max_into, normalise_std_into
+from .quantise import dequantise_int16_into, quantise_int16_into, truncate_int16_into
+from .resample import (
+    Resampler,
+    ResampleState,
+    design_resampler,
+    output_bound,
+    resample_state,
+    resample_step_into,
+)
+from .spectrogram import (
+    SpectrogramScratch,
+    WindowGeometry,
+    assemble_windows_into,
+    frame_levels_into,
+    spectrogram_scratch,
+    spectrogram_windows,
+    window_peaks_into,
+)
+from .taper import cosine_ramp, taper_into
+
+__all__ = [
+    "SILENCE_DB",
+    "ArrayError",
+    "Band",
+    "Float32",
+    "Float64",
+    "FrameTransform",
+    "Int16",
+    "Int32",
+    "Int64",
+    "ResampleState",
+    "Resampler",
+    "Samples",
+    "SpectrogramImage",
+    "SpectrogramScratch",
+    "WindowGeometry",
+    "assemble_windows_into",
+    "butterworth_sos",
+    "cosine_ramp",
+    "demean",
+    "demean_into",
+    "dequantise_int16_into",
+    "design_resampler",
+    "detrend",
+    "detrend_into",
+    "frame_levels_into",
+    "frame_scratch",
+    "frame_transform",
+    "normalise_max_abs_into",
+    "normalise_signed_max_into",
+    "normalise_std_into",
+    "output_bound",
+    "quantise_int16_into",
+    "resample_state",
+    "resample_step_into",
+    "sos_step_into",
+    "spectrogram_image",
+    "spectrogram_image_into",
+    "spectrogram_scratch",
+    "spectrogram_windows",
+    "steady_state",
+    "taper_into",
+    "truncate_int16_into",
+    "window_peaks_into",
+]

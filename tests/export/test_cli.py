@@ -1,0 +1,93 @@
+"""The command `edge-export`, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from labelled import write_labelled
+
+from seisedge.edge.session import OrtSession
+from seisedge.export.cli import main
+from seisedge.export.registry import find
+from seisedge.export.weights import save_weights
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "performer.npz"
+    save_weights(path, find("seismo-performer").build())
+    return path
+
+
+def test_list_is_an_array_of_objects_with_budgets() -> None:
+    rows = json.loads(run("list", "--json").stdout)
+    performer = next(row for row in rows if row["name"] == "seismo-performer")
+    assert performer["parameters"] == 57_123
+    assert {"name", "system", "task", "parameters", "budgets", "version"} <= performer.keys()
+    assert performer["budgets"][0]["seconds"] == 0.1
+    assert "seismo-performer" in run("list").stdout
+
+
+def test_show_gives_a_recipe_or_an_artefacts_manifest(tiny_path: Path) -> None:
+    assert json.loads(run("show", "spec-cnn").stdout)["window_samples"] == 400
+    shown = json.loads(run("show", tiny_path).stdout)
+    assert shown["name"] == "tiny"
+    assert len(shown["digest"]) == 64
+
+
+def test_help_has_examples() -> None:
+    assert "edge-export verify performer.onnx" in run("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("show", "spec-cn"), 2, "found 'spec-cn'; did you mean 'spec-cnn'?"),
+        (("import-weights", "spec-cnn", "nowhere.h5", "-o", "w.npz"), 1, "nowhere.h5: no such file"),
+        (("import-weights", "spec-cnn", "w.h5", "-o", "w.txt"), 2, "found suffix '.txt', wanted .npz"),
+        (("verify", "nowhere.onnx"), 1, "nowhere.onnx: cannot be read"),
+        (("train", "spec-cnn", "--data", "nowhere", "-o", "x.onnx"), 1, "labelled_train.npz: no such file"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_line(arguments: tuple[str, ...], code: int, message: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("edge-export: ")
+
+
+def test_import_export_and_verify_go_together(weights: Path, tmp_path: Path) -> None:
+    assert run("import-weights", "seismo-performer", weights, "-o", tmp_path / "w.npz").exit_code == 0
+    exported = run("export", "seismo-performer", "--weights", tmp_path / "w.npz", "-o", tmp_path / "m.onnx")
+    assert exported.exit_code == 0, exported.output
+    assert OrtSession(tmp_path / "m.onnx").manifest.name == "seismo-performer"
+    verified = run("verify", tmp_path / "m.onnx", "--weights", weights)
+    assert verified.exit_code == 0, verified.output
+    assert "FAILED" not in verified.stdout
+    save_weights(tmp_path / "other.npz", find("seismo-performer").build())
+    other = run("verify", tmp_path / "m.onnx", "--weights", tmp_path / "other.npz")
+    assert other.exit_code == 1
+    assert "torch against ONNX, batch 1: found" in other.stderr
+
+
+@pytest.mark.long
+def test_train_writes_artefact_weights_and_record(tmp_path: Path) -> None:
+    write_labelled(tmp_path / "labelled")
+    output = tmp_path / "mine.onnx"
+    result = run("train", "seismo-performer", "--data", tmp_path / "labelled", "-o", output, "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    record = json.loads(output.with_suffix(".json").read_text())
+    assert len(record["curve"]) == 2
+    assert record["options"]["seed"] == 0
+    assert set(record["data_digests"]) == {"labelled_train.npz", "labelled_val.npz"}
+    session = OrtSession(output)
+    assert session.manifest.verification.quality == record["scores"]
+    assert run("verify", output, "--weights", output.with_suffix(".npz")).exit_code == 0
