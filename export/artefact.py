@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import math
 import os
 import platform
 import tempfile
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,17 +111,18 @@ def _export_graph(module: nn.Module, recipe: Recipe) -> onnx.ModelProto:
     """The graph with a free batch and the recipe's names; other nodes lose the exporter's notes on source files."""
     example = torch.zeros(2, *recipe.input.shape)
     batch = torch.export.Dim("batch", min=1, max=_LARGEST_BATCH)
-    program = torch.onnx.export(
-        module,
-        (example,),
-        dynamo=True,
-        dynamic_shapes=({0: batch},),
-        input_names=[recipe.input.name],
-        output_names=[output.name for output in recipe.outputs],
-        custom_translation_table=gru_translations(),
-        external_data=False,
-        verbose=False,
-    )
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            dynamic_shapes=({0: batch},),
+            input_names=[recipe.input.name],
+            output_names=[output.name for output in recipe.outputs],
+            custom_translation_table=gru_translations(),
+            external_data=False,
+            verbose=False,
+        )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program: it does so only without dynamo")
     graph: onnx.ModelProto = program.model_proto
@@ -128,6 +133,20 @@ def _export_graph(module: nn.Module, recipe: Recipe) -> onnx.ModelProto:
         del value.metadata_props[:]
     del graph.graph.metadata_props[:]
     return graph
+
+
+@contextmanager
+def _quiet_exporter() -> Generator[None, None, None]:
+    """Leave out the exporter's own deprecation notes: they are none of the user's business."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def torch_outputs(module: nn.Module, windows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:

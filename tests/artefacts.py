@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -154,7 +153,5 @@ def export_published(name: str, folder: Path) -> Path:
     module = model.build()
     loaded = weights.load_weights(weights_path, module)
     source = artefact.Source(name, loaded.digest, "published", "MIT", "Sensors 2021, 21, 6290")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 copies its own deprecated LeafSpec
-        artefact.export_fp32(module, model.recipe, source, path)
+    artefact.export_fp32(module, model.recipe, source, path)
     return path

@@ -167,8 +167,7 @@ def test_every_row_is_exported_and_computes_what_torch_computes(name: str, tmp_p
     model = REGISTRY[name]
     network = model.build().eval()
     source = Source("1", "0" * 64, "none: seeded random weights", "MIT", "none")
-    with pytest.warns(FutureWarning):  # torch 2.13 copies its own deprecated LeafSpec
-        manifest = export_fp32(network, model.recipe, source, tmp_path / "m.onnx")
+    manifest = export_fp32(network, model.recipe, source, tmp_path / "m.onnx")
     assert manifest.verification.parity["torch_to_onnx_max_abs"] < 1e-4
     assert len(manifest.verification.golden_output) <= 64
     session = OrtSession(tmp_path / "m.onnx")
