@@ -16,6 +16,7 @@ from . import strict
 from .errors import ManifestError
 from .output_checks import check_outputs, check_postprocess
 from .steps import Step
+from .targets import Target
 
 FORMAT = 1
 METADATA_KEY = "seisedge.manifest"
@@ -117,9 +118,10 @@ class Postprocess:
 
 @dataclass(frozen=True)
 class Quantization:
-    """Number format of the graph, how it was reached, and the operators left out of it."""
+    """Number format of the graph, the processors it is for, how it was reached, and the operators left out of it."""
 
     precision: Literal["fp32", "fp16", "int8"]
+    target: Target
     scheme: str | None
     calibration_digest: str | None
     exceptions: tuple[str, ...]

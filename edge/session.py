@@ -15,6 +15,8 @@ from onnxruntime.capi import (
 
 from .errors import DataError, ModelError
 from .manifest import METADATA_KEY, Manifest, read_manifest
+from .seal import check_seal
+from .targets import host_target, runs_on
 
 Float32 = npt.NDArray[np.float32]
 
@@ -70,16 +72,20 @@ class OrtSession:
     ----------
     path
         The artefact.
+    any_target
+        Take artefacts for other processors too: their numbers are then those of this one. For tools that look at or
+        judge artefacts; a station never wants it.
 
     Raises
     ------
     ModelError
-        The file is no ONNX model, or its graph is not what its manifest says.
+        The file is no ONNX model, was changed after its export, is for another class of processors, or its graph is
+        not what its manifest says.
     ManifestError
         The manifest is missing or breaks its format.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, any_target: bool = False) -> None:
         content = _read(path)
         self.digest = hashlib.sha256(content).hexdigest()
         self._session = _load(content, path)
@@ -90,6 +96,9 @@ class OrtSession:
                 "export the model with edge-export"
             )
         self.manifest = read_manifest(text, str(path))
+        check_seal(content, str(path))
+        if not any_target:
+            _check_target(self.manifest, path)
         self._outputs = [output.name for output in self.manifest.outputs]
         _check_graph(self._session, self.manifest, path)
 
@@ -151,6 +160,13 @@ def _load(content: bytes, path: Path) -> ort.InferenceSession:
     except _LOAD_ERRORS as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{path}: found no loadable ONNX model ({reason}), wanted one") from error
+
+
+def _check_target(manifest: Manifest, path: Path) -> None:
+    target, host = manifest.quantization.target, host_target()
+    if not runs_on(target, host):
+        way = "build its engine" if target == "tensorrt" else f"make one with edge-export quantize --target {host}"
+        raise ModelError(f"{path}: found an artefact for {target}, and this machine is {host or 'of no class'}: {way}")
 
 
 def _check_graph(session: ort.InferenceSession, manifest: Manifest, path: Path) -> None:

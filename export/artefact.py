@@ -22,10 +22,14 @@ import torch
 from torch import nn
 
 from seisedge.edge.manifest import METADATA_KEY, Manifest, Provenance, Quantization, Verification
+from seisedge.edge.seal import sealed
 from seisedge.edge.session import drawn
 
 from .networks.gru_export import gru_translations
 from .recipe import Recipe
+
+UNQUANTIZED = Quantization("fp32", "any", None, None, ())
+"""What the manifest of every fp32 artefact says."""
 
 _GOLDEN_SEED = 20210401
 _GOLDEN_WINDOWS = 4
@@ -61,7 +65,7 @@ def export_fp32(
     golden, difference = _golden(module, graph, recipe)
     manifest = recipe.manifest(
         version=source.version,
-        quantization=Quantization("fp32", None, None, ()),
+        quantization=UNQUANTIZED,
         verification=Verification(
             golden_seed=_GOLDEN_SEED,
             golden_windows=_golden_count(recipe.input.shape),
@@ -89,7 +93,7 @@ def tool_versions() -> dict[str, str]:
 
 
 def write_artefact(graph: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
-    """Put the manifest into the graph's metadata, as the only key of its name, and write the file."""
+    """Write the graph with the manifest as its only metadata, sealed: see `edge.seal`."""
     del graph.metadata_props[:]
     entry = graph.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, manifest.to_json()
@@ -98,7 +102,7 @@ def write_artefact(graph: onnx.ModelProto, manifest: Manifest, path: Path) -> No
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(graph.SerializeToString())
+            file.write(sealed(graph.SerializeToString()))
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import onnx
 
 from seisedge.edge.manifest import Quantization
+from seisedge.edge.targets import ProcessorTarget, host_target
 
 from .calibration import METHODS, PERCENTILE, Calibration, Method, calibrate
 from .precision import has_conv1d, join_products, lift_conv1d, store_in_half, to_fp16
@@ -24,9 +25,7 @@ from .quantize import (
     FORMATS,
     QUANTISABLE,
     Scheme,
-    Target,
     has_moves,
-    host_target,
     quantised_nodes,
     quantize_static,
     tensors_to_calibrate,
@@ -65,7 +64,7 @@ class Candidate:
 
 
 def list_candidates(
-    model: onnx.ModelProto, precision: Precision, target: Target, windows: Iterable[Float32]
+    model: onnx.ModelProto, precision: Precision, target: ProcessorTarget, windows: Iterable[Float32]
 ) -> Iterator[Candidate]:
     """Make the candidates of a precision one by one; of those for another machine the most quantised ones first.
 
@@ -87,7 +86,7 @@ def list_candidates(
     is_host = target == host_target()
     if precision == "auto" and has_conv1d(model) and target.startswith("x86"):
         scheme = "conv1d as 1 x k images"
-        quantization = Quantization("fp32", f"{scheme}, target {target}", None, ())
+        quantization = Quantization("fp32", "any", scheme, None, ())
         yield Candidate(f"fp32 {scheme}", scheme, lift_conv1d(model), quantization)
     joined = join_products(model)
     if tensors := tensors_to_calibrate(joined):
@@ -96,7 +95,7 @@ def list_candidates(
         yield _dynamic(model, target)
 
 
-def schemes(model: onnx.ModelProto, target: Target) -> list[Scheme]:
+def schemes(model: onnx.ModelProto, target: ProcessorTarget) -> list[Scheme]:
     """Every different choice of nodes, the one with most of them first."""
     there = [op for op in QUANTISABLE if quantised_nodes(model, Scheme((op,), has_ends=True, through_moves=False))]
     products = tuple(op for op in there if op != "Conv")
@@ -113,7 +112,7 @@ def schemes(model: onnx.ModelProto, target: Target) -> list[Scheme]:
     return list(found.values())
 
 
-def _static(model: onnx.ModelProto, target: Target, calibration: Calibration) -> Iterator[Candidate]:
+def _static(model: onnx.ModelProto, target: ProcessorTarget, calibration: Calibration) -> Iterator[Candidate]:
     number = FORMATS[target]
     ranges = {method: calibration.ranges(method, symmetric=number.is_symmetric) for method in METHODS}
     for scheme, method in itertools.product(schemes(model, target), METHODS):
@@ -125,16 +124,16 @@ def _static(model: onnx.ModelProto, target: Target, calibration: Calibration) ->
             exceptions += stored
         family = f"qdq {number.text} per channel, {scheme.text}"
         text = f"{family}, {_method_text(method)}"
-        quantization = Quantization("int8", f"{text}, target {target}", calibration.digest, exceptions)
+        quantization = Quantization("int8", target, text, calibration.digest, exceptions)
         yield Candidate(f"int8 {text}", family, graph, quantization, "any" if is_exact else None)
 
 
-def _dynamic(model: onnx.ModelProto, target: Target) -> Candidate:
+def _dynamic(model: onnx.ModelProto, target: ProcessorTarget) -> Candidate:
     graph, stored = store_in_half(quantize_dynamic(model, target))
     bits = 8 if FORMATS[target].weight_limit == 127 else 7
     text = f"dynamic u8s8 with {bits}-bit weights per channel, matmul+gemm+lstm"
     exceptions = ("input.batch one: activations take their range from the batch", "Conv: float", *stored)
-    quantization = Quantization("int8", f"{text}, target {target}", None, exceptions)
+    quantization = Quantization("int8", target, text, None, exceptions)
     return Candidate(f"int8 {text}", text, graph, quantization, "one")
 
 
@@ -142,7 +141,7 @@ def _half(model: onnx.ModelProto, windows: Iterable[Float32]) -> Candidate:
     inner = [each.name for each in model.graph.value_info if each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT]
     measured = calibrate(model, inner, _first(windows, _RANGE_WINDOWS))
     scheme = "float16 inside, float32 input and output"
-    return Candidate(f"fp16 {scheme}", scheme, to_fp16(model, measured), Quantization("fp16", scheme, None, ()))
+    return Candidate(f"fp16 {scheme}", scheme, to_fp16(model, measured), Quantization("fp16", "any", scheme, None, ()))
 
 
 def _first(batches: Iterable[Float32], count: int) -> Iterator[Float32]:

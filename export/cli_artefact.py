@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from seisedge.edge.session import OrtSession
+from seisedge.edge.targets import ProcessorTarget
 
 from .command_errors import FILE, reports_errors
 from .errors import ExportError
@@ -15,7 +16,6 @@ from .registry import find
 
 if TYPE_CHECKING:
     from .candidates import Precision
-    from .quantize import Target
 
 
 @click.command()
@@ -70,10 +70,10 @@ def quantize(
     they are timed in turns. Where none passes no file is written, and the exit code is 1.
     """
     from .gate import GateError, Wanted  # noqa: PLC0415 - keeps `list` and `--help` quick
-    from .quantize import host_target  # noqa: PLC0415
+    from .quantize import require_host_target  # noqa: PLC0415
     from .quantize_job import Sources, quantise_artefact  # noqa: PLC0415
 
-    chosen = host_target() if target == "host" else cast("Target", target)
+    chosen = require_host_target() if target == "host" else cast("ProcessorTarget", target)
     try:
         report = quantise_artefact(artefact, output, Wanted(precision, chosen), Sources(data, labelled))
     except GateError as error:

@@ -16,15 +16,16 @@ from pathlib import Path
 import onnx
 
 from seisedge.edge.manifest import Manifest
-from seisedge.edge.session import OrtSession, drawn
+from seisedge.edge.session import drawn
+from seisedge.edge.targets import host_target
 
 from .artefact import write_artefact
 from .candidates import Candidate, list_candidates
 from .errors import ExportError
-from .gate_contest import Bench, Contest, Evidence, TaskMetric, Trial, Wanted
+from .gate_contest import Bench, Contest, Evidence, TaskMetric, Trial, Wanted, open_to_judge
 from .gate_figures import golden_tolerance, golden_windows
 from .gate_report import Report, Row
-from .quantize import QuantizationError, host_target
+from .quantize import QuantizationError
 
 __all__ = ["Bench", "Evidence", "GateError", "Report", "Row", "TaskMetric", "Wanted", "best_artefact", "gate"]
 
@@ -92,7 +93,7 @@ def gate(
 
 def _final(best: Trial, fp32: Trial) -> Manifest:
     """The manifest with golden output, tolerance and figures of this very graph."""
-    session = OrtSession(best.path)
+    session = open_to_judge(best.path)
     manifest = session.manifest
     old = manifest.verification
     golden = drawn(session.run(golden_windows(manifest))[0])
@@ -100,7 +101,7 @@ def _final(best: Trial, fp32: Trial) -> Manifest:
     verification = dataclasses.replace(
         old,
         golden_output=tuple(float(value) for value in golden),
-        tolerance=old.tolerance if is_fp32 else golden_tolerance(session, OrtSession(fp32.path)),
+        tolerance=old.tolerance if is_fp32 else golden_tolerance(session, open_to_judge(fp32.path)),
         parity={**old.parity, "to_fp32_max_abs": best.row.max_error, "to_fp32_rms": best.row.rms_error},
         quality=best.row.task,
     )
@@ -111,7 +112,7 @@ def _write(graph: Path, manifest: Manifest, output: Path, *, rehearsal: Path) ->
     """Write the artefact beside the stage first, and check there the bytes that will be the file."""
     model = onnx.load_from_string(graph.read_bytes())
     write_artefact(model, manifest, rehearsal)
-    session = OrtSession(rehearsal)
+    session = open_to_judge(rehearsal)
     if session.manifest != manifest:
         raise RuntimeError("the manifest did not survive in the file")
     session.check_golden()

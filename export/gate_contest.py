@@ -13,6 +13,7 @@ import numpy.typing as npt
 from seisedge.edge.errors import DataError
 from seisedge.edge.manifest import Manifest
 from seisedge.edge.session import OrtSession, Session
+from seisedge.edge.targets import ProcessorTarget, host_target
 
 from .artefact import tool_versions, write_artefact
 from .candidates import Candidate, Precision
@@ -27,7 +28,6 @@ from .gate_figures import (
     run_in_parts,
 )
 from .gate_report import Report, Row, Verdict
-from .quantize import Target, host_target
 
 Float32 = npt.NDArray[np.float32]
 TaskMetric = Callable[[Session], dict[str, float]]
@@ -58,7 +58,7 @@ class Wanted:
     """What is asked for: a precision, or the best for this machine (`auto`), and a class of machines."""
 
     precision: Precision
-    target: Target
+    target: ProcessorTarget
 
     @property
     def is_timed(self) -> bool:
@@ -85,11 +85,16 @@ class Evidence:
     metric: TaskMetric | None
 
 
+def open_to_judge(path: Path) -> OrtSession:
+    """Open an artefact whatever processors it is for."""
+    return OrtSession(path, any_target=True)
+
+
 @dataclass(frozen=True)
 class Bench:
     """What to run and to time artefacts with."""
 
-    open_session: Callable[[Path], Session] = OrtSession
+    open_session: Callable[[Path], Session] = open_to_judge
     watch: Stopwatch = dataclasses.field(default_factory=Stopwatch)
 
 

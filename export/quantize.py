@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
+
+from seisedge.edge.targets import ProcessorTarget, host_target
 
 from .calibration import Range
 from .errors import ExportError
 from .onnx_graph import GraphIndex, attribute, copy_model, drop_unused_constants, index_graph
 from .qdq import NumberFormat, Plan, write_pairs
 
-Target = Literal["x86-vnni", "x86-avx2", "arm", "tensorrt"]
-
-TARGETS: tuple[Target, ...] = ("x86-vnni", "x86-avx2", "arm", "tensorrt")
+TARGETS: tuple[ProcessorTarget, ...] = ("x86-vnni", "x86-avx2", "arm", "tensorrt")
 QUANTISABLE = ("Conv", "Gemm", "MatMul")
 _NEVER = frozenset({"ConvTranspose", "GRU", "LSTM", "Softmax", "LayerNormalization"})
 _SOFTMAX = frozenset({"Softmax", "LogSoftmax"})
@@ -33,7 +31,7 @@ _JOINED_TO_GEMM = frozenset(
 )
 _MOVES = frozenset({"MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Gather"})
 
-FORMATS: dict[Target, NumberFormat] = {
+FORMATS: dict[ProcessorTarget, NumberFormat] = {
     "x86-vnni": NumberFormat(
         "u8s8", np.uint8, is_symmetric=False, weight_limit=127, quantises_bias=True, quantises_output=True
     ),
@@ -87,28 +85,18 @@ class Scheme:
         return "+".join(self.ops).lower() + ends + (", moves int8" if self.through_moves else "")
 
 
-def host_target(machine: str | None = None, cpuinfo: str | None = None) -> Target:
-    """The class of a processor, of this one unless told.
+def require_host_target() -> ProcessorTarget:
+    """The class of this machine's processor.
 
     Raises
     ------
     QuantizationError
         It belongs to none.
     """
-    machine = (platform.machine() if machine is None else machine).lower()
-    if machine in {"aarch64", "arm64"}:
-        return "arm"
-    if machine not in {"x86_64", "amd64"}:
-        raise QuantizationError(f"this machine: found {machine!r}, wanted x86-64 or aarch64: name a target")
-    flags = set((_cpuinfo() if cpuinfo is None else cpuinfo).split())
-    return "x86-vnni" if flags & {"avx512_vnni", "avx_vnni"} else "x86-avx2"
-
-
-def _cpuinfo() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return ""  # no Linux: seven-bit weights are right on every x86
+    host = host_target()
+    if host is None:
+        raise QuantizationError(f"this machine: found {platform.machine()!r}, wanted x86-64 or aarch64: name a target")
+    return host
 
 
 def tensors_to_calibrate(model: onnx.ModelProto) -> list[str]:
@@ -132,7 +120,7 @@ def has_moves(model: onnx.ModelProto, scheme: Scheme) -> bool:
 
 
 def quantize_static(
-    model: onnx.ModelProto, ranges: dict[str, Range], scheme: Scheme, target: Target
+    model: onnx.ModelProto, ranges: dict[str, Range], scheme: Scheme, target: ProcessorTarget
 ) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """An int8 graph, and a line for each operator that could be integer and is not.
 

@@ -12,9 +12,11 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from seisedge.edge.targets import ProcessorTarget
+
 from .onnx_graph import GraphIndex, attribute, copy_model, drop_unused_constants, index_graph, replace_nodes
 from .qdq import channel_axis, quantised_weight, weight_scales
-from .quantize import FORMATS, QuantizationError, Target, is_able
+from .quantize import FORMATS, QuantizationError, is_able
 
 Float32 = npt.NDArray[np.float32]
 Array = npt.NDArray[np.generic]
@@ -28,7 +30,7 @@ def can_be_dynamic(model: onnx.ModelProto) -> bool:
     return any(_is_product(index, node) or _is_lstm(index, node) for node in model.graph.node)
 
 
-def quantize_dynamic(model: onnx.ModelProto, target: Target) -> onnx.ModelProto:
+def quantize_dynamic(model: onnx.ModelProto, target: ProcessorTarget) -> onnx.ModelProto:
     """The graph with its MatMul, Gemm and LSTM in int8, for batches of one.
 
     Raises

@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from seisedge.edge.manifest import Manifest, Provenance, Quantization, Threshold, Verification
+from seisedge.edge.manifest import Manifest, Provenance, Threshold, Verification
 from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.session import OrtSession
 
-from .artefact import Source, export_fp32, tool_versions
+from .artefact import UNQUANTIZED, Source, export_fp32, tool_versions
 from .dataset import read_labelled
 from .evaluate import best_threshold, curves, manual, score
 from .registry import Model
@@ -130,7 +130,7 @@ def _draft(model: Model) -> Manifest:
     """A manifest without weights, from which training takes its preprocessing."""
     return model.recipe.manifest(
         version="draft",
-        quantization=Quantization("fp32", None, None, ()),
+        quantization=UNQUANTIZED,
         verification=Verification(0, 1, (), 0.0, {}, {}),
         provenance=Provenance("", "", "", "", {}),
     )

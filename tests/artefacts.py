@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from shared_data import SHARED
 
 from seisedge.edge.manifest import METADATA_KEY, Manifest, Provenance, Quantization, Verification
+from seisedge.edge.seal import sealed
 from seisedge.export.recipes import SEISMO_PERFORMER, Recipe
 
 Float32 = npt.NDArray[np.float32]
@@ -91,7 +92,7 @@ def tiny_manifest(recipe: Recipe = SEISMO_PERFORMER, **changes: Any) -> Manifest
     recipe = dataclasses.replace(recipe, **{"name": "tiny", **changes})
     return recipe.manifest(
         version="1",
-        quantization=Quantization("fp32", None, None, ()),
+        quantization=Quantization("fp32", "any", None, None, ()),
         verification=Verification(
             golden_seed=SEED,
             golden_windows=WINDOWS,
@@ -111,7 +112,7 @@ def write_artefact(path: Path, graph: onnx.ModelProto, text: str | None) -> Path
     if text is not None:
         entry = copy.metadata_props.add()
         entry.key, entry.value = METADATA_KEY, text
-    path.write_bytes(copy.SerializeToString())
+    path.write_bytes(sealed(copy.SerializeToString()))
     return path
 
 
@@ -131,7 +132,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def _export_digest(weights: Path) -> str:
     """Digest of all that decides what the export writes: its code, the manifest's, the weights, the tools."""
-    sources = [*ROOT.glob("export/**/*.py"), *(ROOT / "edge" / f"{name}.py" for name in ("manifest", "steps"))]
+    sources = [*ROOT.glob("export/**/*.py"), *(ROOT / "edge" / f"{name}.py" for name in ("manifest", "seal", "steps"))]
     names = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")
     content = [importlib.metadata.version(name).encode() for name in names]
     content += [path.read_bytes() for path in (*sorted(sources), weights)]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from seisedge.edge import Manifest, ManifestError, read_manifest, strict
 from seisedge.edge.manifest import MAX_BYTES, METADATA_KEY, Output, Postprocess, Threshold
+from seisedge.edge.seal import SEAL_KEY
 from seisedge.export.recipes import SEISMO_PERFORMER, SPEC_CNN
 
 
@@ -55,7 +56,8 @@ def test_a_manifest_survives_the_onnx_file(tmp_path: Path) -> None:
     loaded = onnx.load(path)
     onnx.save(loaded, tmp_path / "again.onnx")
     again = onnx.load(tmp_path / "again.onnx")
-    (entry,) = again.metadata_props
+    entry, seal = again.metadata_props
+    assert seal.key == SEAL_KEY
     assert entry.key == METADATA_KEY
     assert read_manifest(entry.value, "again.onnx") == artefacts.tiny_manifest()
 

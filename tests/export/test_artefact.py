@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from seisedge.edge.manifest import METADATA_KEY, read_manifest
+from seisedge.edge.seal import SEAL_KEY
 from seisedge.edge.session import OrtSession
 from seisedge.export.artefact import Source, export_fp32, golden_windows, write_artefact
 from seisedge.export.errors import UnknownModelError, WeightError
@@ -39,9 +40,9 @@ def test_an_unknown_model_is_named_with_its_nearest_neighbour() -> None:
         find("seismo-perfomer")
 
 
-def test_the_file_has_one_metadata_key_and_it_is_the_manifest(exported: tuple[Path, torch.nn.Module]) -> None:
+def test_manifest_and_seal_are_all_the_metadata(exported: tuple[Path, torch.nn.Module]) -> None:
     model = onnx.load(str(exported[0]))
-    assert [entry.key for entry in model.metadata_props] == [METADATA_KEY]
+    assert [entry.key for entry in model.metadata_props] == [METADATA_KEY, SEAL_KEY]
     manifest = read_manifest(model.metadata_props[0].value, "file")
     assert manifest.verification.quality == {"f1": 0.5}
     assert manifest.provenance.weights_digest == SOURCE.weights_digest

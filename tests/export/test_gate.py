@@ -18,13 +18,15 @@ from shared_data import SHARED, needs_shared
 
 from seisedge.edge.manifest import METADATA_KEY, Manifest, Quantization, read_manifest
 from seisedge.edge.preprocess import Preprocess
+from seisedge.edge.seal import SEAL_KEY
 from seisedge.edge.session import OrtSession, Session
+from seisedge.edge.targets import ProcessorTarget
 from seisedge.export.candidates import Candidate, Precision, list_candidates
 from seisedge.export.dataset import read_labelled
 from seisedge.export.gate import Bench, Evidence, GateError, Report, TaskMetric, Wanted, best_artefact, gate
-from seisedge.export.gate_contest import TASK_SHARE
+from seisedge.export.gate_contest import TASK_SHARE, open_to_judge
 from seisedge.export.gate_figures import Stopwatch, golden_tolerance, race
-from seisedge.export.quantize import TARGETS, QuantizationError, Target, host_target
+from seisedge.export.quantize import TARGETS, QuantizationError, require_host_target
 from seisedge.export.quantize_dynamic import quantize_dynamic
 from seisedge.export.task_metric import pick_metric
 from seisedge.export.verify import awkward_windows
@@ -33,7 +35,7 @@ Float32 = npt.NDArray[np.float32]
 Cost = Callable[[Manifest, int], float]
 """Seconds of a run, by the artefact and the number of windows."""
 
-HOST = host_target()
+HOST = require_host_target()
 AUTO, INT8 = Wanted("auto", HOST), Wanted("int8", HOST)
 
 
@@ -48,7 +50,7 @@ class _Clock:
         return self.seconds
 
     def open(self, path: Path) -> Session:
-        return _Timed(OrtSession(path), self)
+        return _Timed(open_to_judge(path), self)
 
 
 class _Timed:
@@ -141,10 +143,12 @@ def test_a_good_candidate_becomes_the_artefact(source: Path, static: Candidate, 
     assert [each.name for each in tmp_path.iterdir()] == ["int8.onnx"]
 
 
-def test_the_manifest_is_the_only_metadata_of_the_final_bytes(source: Path, static: Candidate, tmp_path: Path) -> None:
+def test_manifest_and_seal_are_all_the_metadata_of_the_final_bytes(
+    source: Path, static: Candidate, tmp_path: Path
+) -> None:
     _gate(source, tmp_path / "int8.onnx", INT8, [static])
     model = onnx.load_from_string((tmp_path / "int8.onnx").read_bytes())
-    assert [each.key for each in model.metadata_props] == [METADATA_KEY]
+    assert [each.key for each in model.metadata_props] == [METADATA_KEY, SEAL_KEY]
     manifest = read_manifest(model.metadata_props[0].value, "file")
     original = OrtSession(source).manifest
     for name in ("name", "version", "steps", "outputs", "postprocess", "components", "budgets"):
@@ -156,15 +160,15 @@ def test_the_manifest_is_the_only_metadata_of_the_final_bytes(source: Path, stat
     ("precision", "target"), [*(("int8", target) for target in TARGETS), ("fp16", "tensorrt"), ("fp16", HOST)]
 )
 def test_every_target_gets_a_file_that_says_so(
-    source: Path, tmp_path: Path, precision: Precision, target: Target
+    source: Path, tmp_path: Path, precision: Precision, target: ProcessorTarget
 ) -> None:
     output = tmp_path / "out.onnx"
     report = best_artefact(source, output, Wanted(precision, target), _evidence(), bench=_bench(_fast))
-    session = OrtSession(output)
+    session = open_to_judge(output)
     session.check_golden()
     quantization = session.manifest.quantization
     assert quantization.precision == precision
-    assert precision == "fp16" or (quantization.scheme or "").endswith(f"target {target}")
+    assert precision == "fp16" or quantization.target == target
     assert report.is_timed == (target == HOST)
     assert bool(report.chosen and report.chosen.latency_ms) == (target == HOST)
 
@@ -202,7 +206,7 @@ def test_a_slower_candidate_is_refused(source: Path, static: Candidate, tmp_path
 
 def test_a_candidate_that_couples_the_windows_of_a_batch_is_refused(source: Path, tmp_path: Path) -> None:
     graph = quantize_dynamic(onnx.load(str(source)), HOST)
-    coupling = Candidate("coupling", "coupling", graph, Quantization("int8", "dynamic", None, ()))
+    coupling = Candidate("coupling", "coupling", graph, Quantization("int8", HOST, "dynamic", None, ()))
     with pytest.raises(GateError, match="outputs depend on the batch: found a difference of"):
         _gate(source, tmp_path / "int8.onnx", INT8, [coupling])
     _gate(source, tmp_path / "int8.onnx", INT8, [dataclasses.replace(coupling, batch="one")])
