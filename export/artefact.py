@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import logging
 import math
@@ -98,11 +99,16 @@ def write_artefact(graph: onnx.ModelProto, manifest: Manifest, path: Path) -> No
     entry = graph.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, manifest.to_json()
     onnx.checker.check_model(graph, full_check=True)
+    write_whole(sealed(graph.SerializeToString()), path)
+
+
+def write_whole(content: bytes, path: Path) -> None:
+    """Write a file that appears whole or not at all, its folder with it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(sealed(graph.SerializeToString()))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
@@ -151,6 +157,14 @@ def _quiet_exporter() -> Generator[None, None, None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+def tensors_digest(module: nn.Module) -> str:
+    """SHA-256 over a network's tensors, for weights that no file holds."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode() + b"\0" + tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def torch_outputs(module: nn.Module, windows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:

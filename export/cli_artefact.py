@@ -2,64 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, get_args
 
 import click
 
+from seisedge.edge.errors import UsageError
 from seisedge.edge.session import OrtSession
 from seisedge.edge.targets import ProcessorTarget
 
 from .command_errors import FILE, reports_errors
-from .errors import ExportError
-from .registry import find
+from .registry import Model, find
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from .candidates import Precision
+    from .gate import Report
+    from .verify import Check
+
+
+_TARGET = click.option(
+    "--target",
+    default="host",
+    show_default=True,
+    type=click.Choice(["host", *get_args(ProcessorTarget)]),
+    help="The processors that int8 is for; only a file for this machine's can be timed here.",
+)
+_DATA = click.option("--data", type=FILE, multiple=True, help="miniSEED files or folders of the kind it will see.")
+_LABELLED = click.option("--labelled", type=FILE, help="Labelled windows (.npz and .csv): the task may not get worse.")
 
 
 @click.command()
 @click.argument("model")
-@click.option("--weights", required=True, type=FILE, help=".npz, or a published file that can be imported.")
-@click.option("--output", "-o", required=True, type=FILE, help="The artefact, .onnx.")
+@click.option("--weights", type=FILE, help=".npz, or a published file that can be imported.")
+@click.option("--untrained", type=int, metavar="SEED", help="Random weights instead: for tests and timing only.")
+@click.option("--output", "-o", required=True, type=FILE, help="The artefact, .onnx; its report stands beside it.")
+@click.option("--precision", default="fp32", show_default=True, type=click.Choice(["fp32", "fp16", "int8", "auto"]))
+@_TARGET
+@_DATA
+@_LABELLED
 @click.option("--version", default="1", show_default=True, help="Version of the weights, for the manifest.")
 @click.option("--training-data", default="not stated", show_default=True, help="For the manifest.")
 @click.option("--licence", default="not stated", show_default=True, help="Of the weights, for the manifest.")
 @click.option("--citation", default="not stated", show_default=True, help="For the manifest.")
 @reports_errors
 def export(  # noqa: PLR0913, PLR0917 - one parameter per option
-    model: str, weights: Path, output: Path, version: str, training_data: str, licence: str, citation: str
+    model: str,
+    weights: Path | None,
+    untrained: int | None,
+    output: Path,
+    precision: str,
+    target: str,
+    data: tuple[Path, ...],
+    labelled: Path | None,
+    version: str,
+    training_data: str,
+    licence: str,
+    citation: str,
 ) -> None:
-    """Write MODEL with WEIGHTS as an ONNX artefact, and verify it."""
-    from .artefact import Source, export_fp32  # noqa: PLC0415 - keeps `list` and `--help` quick
-    from .weights import load_weights  # noqa: PLC0415
+    r"""Write MODEL with its weights as a verified artefact; where a check fails, no file is written.
 
+    \b
+    Examples:
+      edge-export export gpd --weights gpd.npz -o gpd.onnx
+      edge-export export gpd --weights gpd.npz --precision auto --data archive/ --labelled val.npz -o gpd.onnx
+      edge-export export gpd --weights gpd.npz --precision int8 --target arm --data archive/ -o gpd-arm.onnx
+    """
+    from .artefact import Source  # noqa: PLC0415 - keeps `list` and `--help` quick
+    from .export_job import Job, export_artefact  # noqa: PLC0415
+    from .gate import Wanted  # noqa: PLC0415
+
+    if (weights is None) == (untrained is None):
+        raise UsageError("weights: wanted one of --weights FILE and --untrained SEED")
     row = find(model)
-    network = row.build()
-    loaded = load_weights(weights, network)
-    source = Source(version, loaded.digest, training_data, licence, citation)
-    export_fp32(network, row.recipe, source, output)
-    try:
-        _print_checks(output, network, ())
-    except ExportError:
-        output.unlink()
-        raise
-    click.echo(f"{output}: {output.stat().st_size:,} bytes, fp32")
+    network, digest = _network(row, weights, untrained)
+    if untrained is not None:
+        training_data = f"none: random weights, seed {untrained}"
+    source = Source(version, digest, training_data, licence, citation)
+    wanted = None if precision == "fp32" else Wanted(cast("Precision", precision), _processors(target))
+    job = Job(network, row.recipe, source, wanted, data, labelled, is_trained=untrained is None)
+    with _showing_figures():
+        outcome = export_artefact(job, output)
+    _show_checks(outcome.checks)
+    _show_report(outcome.report)
+    click.echo(f"{output}: {output.stat().st_size:,} bytes")
 
 
 @click.command()
 @click.argument("artefact", type=FILE)
 @click.option("--output", "-o", required=True, type=FILE, help="The new artefact, .onnx; its report stands beside it.")
 @click.option("--precision", default="auto", show_default=True, type=click.Choice(["fp16", "int8", "auto"]))
-@click.option(
-    "--target",
-    default="host",
-    show_default=True,
-    type=click.Choice(["host", "x86-vnni", "x86-avx2", "arm", "tensorrt"]),
-    help="The class of machines that will run it; only a file for this one can be timed here.",
-)
-@click.option("--data", type=FILE, multiple=True, help="miniSEED files or folders: ranges and errors are from them.")
-@click.option("--labelled", type=FILE, help="Labelled windows (.npz): what is picked may not get worse.")
+@_TARGET
+@_DATA
+@_LABELLED
 @reports_errors
 def quantize(
     artefact: Path, output: Path, precision: Precision, target: str, data: tuple[Path, ...], labelled: Path | None
@@ -69,19 +107,13 @@ def quantize(
     Every candidate is compared with fp32 on real windows and, with --labelled, on what it picks; on this machine
     they are timed in turns. Where none passes no file is written, and the exit code is 1.
     """
-    from .gate import GateError, Wanted  # noqa: PLC0415 - keeps `list` and `--help` quick
-    from .quantize import require_host_target  # noqa: PLC0415
-    from .quantize_job import Sources, quantise_artefact  # noqa: PLC0415
+    from .gate import Wanted  # noqa: PLC0415 - keeps `list` and `--help` quick
+    from .quantize_job import quantise_artefact, sources_of  # noqa: PLC0415
 
-    chosen = require_host_target() if target == "host" else cast("ProcessorTarget", target)
-    try:
-        report = quantise_artefact(artefact, output, Wanted(precision, chosen), Sources(data, labelled))
-    except GateError as error:
-        for line in error.report.lines():
-            click.echo(line)
-        raise
-    for line in report.lines():
-        click.echo(line)
+    wanted = Wanted(precision, _processors(target))
+    with _showing_figures():
+        report = quantise_artefact(artefact, output, wanted, sources_of(artefact, data, labelled))
+    _show_report(report)
     click.echo(f"{output}: {output.stat().st_size:,} bytes")
 
 
@@ -92,25 +124,58 @@ def quantize(
 @reports_errors
 def verify(artefact: Path, weights: Path | None, data: tuple[Path, ...]) -> None:
     """Check an artefact on this machine: golden input, batch sizes, and torch when WEIGHTS are given."""
-    from .weights import load_weights  # noqa: PLC0415 - keeps `list` and `--help` quick
-
-    network = None
-    if weights is not None:
-        network = find(OrtSession(artefact).manifest.name).build()
-        load_weights(weights, network)
-    _print_checks(artefact, network, data)
-
-
-def _print_checks(artefact: Path, network: object, data: tuple[Path, ...]) -> None:
-    from torch import nn  # noqa: PLC0415 - keeps `list` and `--help` quick
-
-    from .errors import VerificationError  # noqa: PLC0415
+    from .export_job import require_passed  # noqa: PLC0415 - keeps `list` and `--help` quick
     from .verify import verify as run_checks  # noqa: PLC0415
 
-    checks = run_checks(artefact, network if isinstance(network, nn.Module) else None, data)
+    manifest = OrtSession(artefact).manifest
+    network = None if weights is None else _network(find(manifest.name), weights, None)[0]
+    checks = tuple(run_checks(artefact, network, data))
+    _show_checks(checks)
+    require_passed(checks, str(artefact))
+
+
+def _network(row: Model, weights: Path | None, seed: int | None) -> tuple[nn.Module, str]:
+    """Give the network with its weights, and their digest."""
+    import torch  # noqa: PLC0415 - keeps `list` and `--help` quick
+
+    from .artefact import tensors_digest  # noqa: PLC0415
+    from .weights import load_weights  # noqa: PLC0415
+
+    torch.manual_seed(seed or 0)
+    network = row.build()
+    if weights is not None:
+        return network, load_weights(weights, network).digest
+    return network, tensors_digest(network)
+
+
+def _processors(target: str) -> ProcessorTarget:
+    from .quantize import require_host_target  # noqa: PLC0415 - keeps `list` and `--help` quick
+
+    return require_host_target() if target == "host" else cast("ProcessorTarget", target)
+
+
+@contextmanager
+def _showing_figures() -> Generator[None, None, None]:
+    """Show what was measured of an artefact that is refused."""
+    from .export_job import ChecksError  # noqa: PLC0415 - keeps `list` and `--help` quick
+    from .gate import GateError  # noqa: PLC0415
+
+    try:
+        yield
+    except GateError as error:
+        _show_report(error.report)
+        raise
+    except ChecksError as error:
+        _show_checks(error.checks)
+        raise
+
+
+def _show_checks(checks: Sequence[Check]) -> None:
     for check in checks:
         mark = "ok" if check.passed else "FAILED"
-        click.echo(f"{mark:<8}{check.name:<58}{check.found:>12.3g}  (at most {check.bound:g})")
-    if failed := [check for check in checks if not check.passed]:
-        first = failed[0]
-        raise VerificationError(f"{artefact}: {first.name}: found {first.found:.3g}, wanted at most {first.bound:g}")
+        click.echo(f"{mark:<8}{check.name:<58}{check.found:>12.3g}  (at most {check.bound:.3g})")
+
+
+def _show_report(report: Report | None) -> None:
+    for line in () if report is None else report.lines():
+        click.echo(line)

@@ -1,4 +1,4 @@
-"""How well an artefact picks labelled windows, through the runtime's own windows, session and tracker."""
+"""How well an artefact picks labelled windows, through the runtime's own windows, session and postprocess."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from seisedge.edge.classify import ClassPicker
 from seisedge.edge.manifest import Manifest, Threshold
-from seisedge.edge.picks import StationId
+from seisedge.edge.picks import Pick, StationId
+from seisedge.edge.postprocess import postprocess_of
 from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.runs import Clock
 from seisedge.edge.session import Session
 from seisedge.edge.times import NANOSECONDS
 
 from .dataset import LabelledWindow
+
+Float32 = npt.NDArray[np.float32]
 
 _TOLERANCE_S = 0.5
 _EDGE_S = 0.5  # arrivals whose window does not fit into the record with this margin are not scored
@@ -25,10 +27,19 @@ _NOWHERE = StationId("XX", "NONE", "", "HH")
 
 @dataclass(frozen=True)
 class Curve:
-    """A labelled window and the probabilities of its consecutive windows, (window, label)."""
+    """A labelled window and what the model gave for the consecutive windows of its record.
+
+    Attributes
+    ----------
+    outputs
+        Each (window, …), in the manifest's order.
+    before
+        Samples that were put before the record, so that its start is seen too.
+    """
 
     window: LabelledWindow
-    probabilities: npt.NDArray[np.float32]
+    outputs: list[Float32]
+    before: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,12 +78,28 @@ def curves(session: Session, windows: tuple[LabelledWindow, ...]) -> list[Curve]
     manifest = session.manifest
     found: list[Curve] = []
     for window in windows:
-        count = (window.samples.shape[1] - manifest.window_samples) // manifest.stride_samples + 1
+        record, count, before = _laid_out(manifest, window.samples)
         if count < 1:
             continue
-        inputs = preprocess.windows(window.samples, count=count, stride=manifest.stride_samples)
-        found.append(Curve(window, session.run(inputs)[0]))
+        inputs = preprocess.windows(record, count=count, stride=manifest.stride_samples)
+        found.append(Curve(window, session.run(inputs), before))
     return found
+
+
+def _laid_out(manifest: Manifest, samples: Float32) -> tuple[Float32, int, int]:
+    """Give the record, how many windows it has, and how many samples stand before it.
+
+    Where a model says something of each sample, silence around the record lets all of it be seen, however long the
+    model's window is.
+    """
+    npts, width, stride = samples.shape[1], manifest.window_samples, manifest.stride_samples
+    if manifest.outputs[0].kind != "sample_probability":
+        return samples, (npts - width) // stride + 1, 0
+    before, behind = manifest.postprocess.blinding_samples
+    count = max(0, -((width - before - behind - npts) // stride)) + 1
+    record = np.zeros((len(samples), (count - 1) * stride + width), np.float32)
+    record[:, before : before + npts] = samples - samples.mean(axis=1, keepdims=True)
+    return record, count, before
 
 
 def score(manifest: Manifest, found: list[Curve], phase: str, threshold: Threshold) -> Score:
@@ -108,16 +135,13 @@ def manual(found: list[Curve]) -> list[Curve]:
 
 def _onsets(manifest: Manifest, curve: Curve, phase: str, threshold: Threshold) -> list[float]:
     """Picked samples of one phase."""
-    picker = ClassPicker(
-        manifest,
-        _NOWHERE,
-        model_digest="",
-        thresholds={phase: threshold},
-        stride=manifest.stride_samples,
+    picker = postprocess_of(
+        manifest, _NOWHERE, model_digest="", thresholds={phase: threshold}, stride=manifest.stride_samples
     )
     clock = Clock(0, 0, _rate(manifest))
-    picks = picker.push(0, clock, curve.probabilities) + picker.finish()
-    return [pick.time_ns * manifest.sampling_rate / NANOSECONDS for pick in picks]
+    results = [*picker.push(0, clock, curve.outputs), *picker.finish()]
+    picks = [each for each in results if isinstance(each, Pick)]
+    return [pick.time_ns * manifest.sampling_rate / NANOSECONDS - curve.before for pick in picks]
 
 
 def _rate(manifest: Manifest) -> Fraction:
@@ -131,6 +155,8 @@ def _samples(manifest: Manifest) -> float:
 def _fits(manifest: Manifest, window: LabelledWindow, arrival: float) -> bool:
     """Whether the model ever sees the arrival at its reference sample."""
     margin = _EDGE_S * manifest.sampling_rate
+    if manifest.outputs[0].kind == "sample_probability":
+        return bool(margin <= arrival <= window.samples.shape[1] - margin)
     reference = manifest.outputs[0].reference_sample or 0
     behind = window.samples.shape[1] - (manifest.window_samples - reference)
     return bool(reference + margin <= arrival <= behind - margin)

@@ -1,64 +1,115 @@
-"""An fp32 artefact → the best artefact of another precision: windows from archives, the gate, its report on disk."""
+"""An fp32 artefact → the best artefact of another precision, with the gate's report beside it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from seisedge.edge.preprocess import Preprocess
-from seisedge.edge.session import OrtSession, Session
+from seisedge.edge.session import OrtSession
 
-from .dataset import LabelledWindow, read_labelled
+from .artefact import write_whole
 from .errors import VerificationError
 from .gate import Evidence, Report, Wanted, best_artefact
-from .task_metric import pick_metric
-from .verify import awkward_windows, real_windows
+from .synthetic import synthetic_set
+from .task_metric import Metric, metric_of, waveform_metric
+from .verify import Check, awkward_windows, real_windows
 
 Float32 = npt.NDArray[np.float32]
 
 _CALIBRATION_SHARE = 2  # every second real window makes the ranges, the others judge
+_SYNTHETIC_WINDOWS = 32
+_SYNTHETIC_SEED = 1
+
+REPORT_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where windows come from: miniSEED files or folders, and labelled windows to pick (None: no task metric)."""
+    """What a model is calibrated with and judged by.
 
-    data: tuple[Path, ...]
-    labelled: Path | None
+    Attributes
+    ----------
+    windows
+        Network input, float32 (count, *shape).
+    metric
+        None where there is nothing to measure the task by, or the weights are not trained.
+    """
+
+    windows: Float32
+    metric: Metric | None
 
 
-def quantise_artefact(source: Path, output: Path, wanted: Wanted, sources: Sources) -> Report:
-    """Write the best artefact of a precision, and the gate's report as JSON beside it.
+def sources_of(
+    artefact: Path, data: tuple[Path, ...], labelled: Path | None, *, is_trained: bool = True, most: int = 256
+) -> Sources:
+    """Read what a model needs: windows of miniSEED, or of the synthetic set for an inversion.
+
+    Parameters
+    ----------
+    artefact
+        The fp32 artefact.
+    data
+        miniSEED files or folders.
+    labelled
+        Labelled windows (.npz and .csv); None leaves out the task.
+    is_trained
+        Whether the task is worth measuring.
+    most
+        At most so many windows of the data.
+
+    Raises
+    ------
+    VerificationError
+        No data were named, or they hold no window.
+    TrainingDataError
+        The labelled windows cannot be used.
+    """
+    preprocess = Preprocess(OrtSession(artefact).manifest)
+    if preprocess.manifest.task == "waveform_inversion" and not data:
+        drawn = synthetic_set(_SYNTHETIC_WINDOWS, _SYNTHETIC_SEED)
+        return Sources(drawn.stations, waveform_metric(drawn) if is_trained else None)
+    if not data:
+        raise VerificationError(f"{preprocess.manifest.name}: found no data, wanted miniSEED of the kind it will see")
+    metric = None if labelled is None or not is_trained else metric_of(preprocess, labelled)
+    return Sources(real_windows(preprocess, data, most=most), metric)
+
+
+def quantise_artefact(
+    source: Path, output: Path, wanted: Wanted, sources: Sources, *, checks: tuple[Check, ...] = ()
+) -> Report:
+    """Write the best artefact of a precision, and beside it a report: the gate's, and what was checked before.
 
     Raises
     ------
     GateError
         Nothing passed: no file is written, and the error has the figures.
-    VerificationError
-        No data were named, or they hold no window.
+    CalibrationError, PrecisionError, QuantizationError
+        The graph, the windows or the machine do not allow the precision.
     """
-    if not sources.data:
-        raise VerificationError(f"{wanted.precision}: found no data, wanted miniSEED whose windows the model will see")
+    real = sources.windows
+    if len(real) < _CALIBRATION_SHARE:
+        raise VerificationError(f"{source}: found {len(real)} windows, wanted some for the ranges and others to judge")
     preprocess = Preprocess(OrtSession(source).manifest)
-    real = real_windows(preprocess, sources.data)
     evidence = Evidence(
         calibration=iter([real[::_CALIBRATION_SHARE]]),
         windows={"real windows": real[1::_CALIBRATION_SHARE], "awkward windows": awkward_windows(preprocess)},
-        metric=_metric(preprocess, sources.labelled),
+        metric=sources.metric,
     )
     report = best_artefact(source, output, wanted, evidence)
-    text = json.dumps(report.to_json(), indent=1)
-    output.with_suffix(".report.json").write_text(text + "\n", encoding="utf-8")
+    write_report(output, checks, report)
     return report
 
 
-def _metric(preprocess: Preprocess, labelled: Path | None) -> Callable[[Session], dict[str, float]] | None:
-    if labelled is None:
-        return None
-    windows: tuple[LabelledWindow, ...] = read_labelled(labelled, preprocess).windows
-    return pick_metric(windows)
+def write_report(artefact: Path, checks: tuple[Check, ...], report: Report | None) -> None:
+    """Write `<artefact>.report.json`: what was checked of the fp32 form, and the gate's report where it had a say."""
+    value = {
+        "version": REPORT_VERSION,
+        "checks": [asdict(each) for each in checks],
+        "gate": None if report is None else report.to_json(),
+    }
+    write_whole((json.dumps(value, indent=1) + "\n").encode(), artefact.with_suffix(".report.json"))

@@ -122,7 +122,7 @@ def _curve(window: LabelledWindow, *places: int) -> Curve:
     probabilities = np.tile(np.array([0.01, 0.01, 0.98], np.float32), (count, 1))
     for place in places:
         probabilities[(place - 200) // 10] = (0.9, 0.05, 0.05)
-    return Curve(window, probabilities)
+    return Curve(window, [probabilities])
 
 
 def test_scores_count_hits_false_picks_and_misses() -> None:
@@ -143,7 +143,7 @@ def test_scores_count_hits_false_picks_and_misses() -> None:
 
 def test_the_best_threshold_leaves_out_what_is_less_probable() -> None:
     weak = _curve(_window(), 610)
-    weak.probabilities[100] = (0.6, 0.2, 0.2)
+    weak.outputs[0][100] = (0.6, 0.2, 0.2)
     assert best_threshold(MANIFEST, [weak], "P").on > 0.6
 
 
