@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -86,9 +86,8 @@ class OrtSession:
     """
 
     def __init__(self, path: Path, *, any_target: bool = False) -> None:
-        content = _read(path)
-        self.digest = hashlib.sha256(content).hexdigest()
-        self._session = _load(content, path)
+        identity = _identity(path)
+        self._session = _load(path)
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
             raise ModelError(
@@ -96,7 +95,9 @@ class OrtSession:
                 "export the model with edge-export"
             )
         self.manifest = read_manifest(text, str(path))
-        check_seal(content, str(path))
+        self.digest = _digest(path)
+        if _identity(path) != identity:
+            raise ModelError(f"{path}: found another file there than before it was read, wanted one that stays")
         if not any_target:
             _check_target(self.manifest, path)
         self._outputs = [output.name for output in self.manifest.outputs]
@@ -140,23 +141,32 @@ class OrtSession:
         return difference
 
 
-def _read(path: Path) -> bytes:
+def _identity(path: Path) -> tuple[int, int, int]:
+    """Size, time of change and number of a file that can be read and is not too large."""
     try:
-        if path.stat().st_size > _MAX_MODEL_BYTES:
-            raise ModelError(f"{path}: found more than {_MAX_MODEL_BYTES} bytes, wanted an ONNX model")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
+    if status.st_size > _MAX_MODEL_BYTES:
+        raise ModelError(f"{path}: found more than {_MAX_MODEL_BYTES} bytes, wanted an ONNX model")
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _load(content: bytes, path: Path) -> ort.InferenceSession:
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return check_seal(file, os.fstat(file.fileno()).st_size, str(path))
+
+
+def _load(path: Path) -> ort.InferenceSession:
+    """Load the graph from the file itself: its bytes in memory beside it would be the largest thing there."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # what fails is raised; ORT would print it a second time
     try:
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except _LOAD_ERRORS as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{path}: found no loadable ONNX model ({reason}), wanted one") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import importlib.metadata
 import logging
@@ -23,11 +24,12 @@ import torch
 from torch import nn
 
 from seisedge.edge.manifest import METADATA_KEY, Manifest, Provenance, Quantization, Verification
-from seisedge.edge.seal import sealed
+from seisedge.edge.seal import metadata_entry, seal_of
 from seisedge.edge.session import drawn
 
 from .networks.gru_export import gru_translations
 from .recipe import Recipe
+from .single_file import join_weights
 
 UNQUANTIZED = Quantization("fp32", "any", None, None, ())
 """What the manifest of every fp32 artefact says."""
@@ -62,28 +64,29 @@ def export_fp32(
     quality
         Figures of its evaluation, for the manifest.
     """
-    graph = _export_graph(module.eval(), recipe)
-    golden, difference = _golden(module, graph, recipe)
-    manifest = recipe.manifest(
-        version=source.version,
-        quantization=UNQUANTIZED,
-        verification=Verification(
-            golden_seed=_GOLDEN_SEED,
-            golden_windows=_golden_count(recipe.input.shape),
-            golden_output=tuple(float(value) for value in drawn(golden)),
-            tolerance=_GOLDEN_TOLERANCE,
-            parity={"torch_to_onnx_max_abs": difference},
-            quality=quality or {},
-        ),
-        provenance=Provenance(
-            weights_digest=source.weights_digest,
-            training_data=source.training_data,
-            licence=source.licence,
-            citation=source.citation,
-            tools=tool_versions(),
-        ),
-    )
-    write_artefact(graph, manifest, path)
+    with _whole_file(path) as draft:
+        _export_model(module.eval(), recipe, draft)
+        golden, difference = _golden(module, draft, recipe)
+        manifest = recipe.manifest(
+            version=source.version,
+            quantization=UNQUANTIZED,
+            verification=Verification(
+                golden_seed=_GOLDEN_SEED,
+                golden_windows=_golden_count(recipe.input.shape),
+                golden_output=tuple(float(value) for value in drawn(golden)),
+                tolerance=_GOLDEN_TOLERANCE,
+                parity={"torch_to_onnx_max_abs": difference},
+                quality=quality or {},
+            ),
+            provenance=Provenance(
+                weights_digest=source.weights_digest,
+                training_data=source.training_data,
+                licence=source.licence,
+                citation=source.citation,
+                tools=tool_versions(),
+            ),
+        )
+        _complete(draft, manifest)
     return manifest
 
 
@@ -96,53 +99,76 @@ def tool_versions() -> dict[str, str]:
 def write_artefact(graph: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
     """Write the graph with the manifest as its only metadata, sealed: see `edge.seal`."""
     del graph.metadata_props[:]
-    entry = graph.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, manifest.to_json()
-    onnx.checker.check_model(graph, full_check=True)
-    write_whole(sealed(graph.SerializeToString()), path)
+    with _whole_file(path) as draft:
+        draft.write_bytes(graph.SerializeToString())
+        _complete(draft, manifest)
 
 
 def write_whole(content: bytes, path: Path) -> None:
     """Write a file that appears whole or not at all, its folder with it."""
+    with _whole_file(path) as draft:
+        draft.write_bytes(content)
+
+
+@contextmanager
+def _whole_file(path: Path) -> Generator[Path, None, None]:
+    """Give a name beside `path` to write to; what stands there at the end becomes `path`, at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    draft = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
+        yield draft
+        with draft.open("rb") as file:
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        draft.chmod(0o644)
+        draft.replace(path)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
-def _export_graph(module: nn.Module, recipe: Recipe) -> onnx.ModelProto:
-    """The graph with a free batch and the recipe's names; other nodes lose the exporter's notes on source files."""
-    example = torch.zeros(2, *recipe.input.shape)
+def _complete(draft: Path, manifest: Manifest) -> None:
+    """Check a model's file and append manifest and seal: never is a second copy of the weights in memory for it."""
+    onnx.checker.check_model(str(draft), full_check=True)
+    with draft.open("r+b") as file:
+        file.seek(0, os.SEEK_END)
+        file.write(metadata_entry(METADATA_KEY, manifest.to_json()))
+        file.seek(0)
+        file.write(seal_of(file))
+
+
+def _export_model(module: nn.Module, recipe: Recipe, path: Path) -> None:
+    """Write the model with a free batch and the recipe's names, without the exporter's notes on source files."""
+    with tempfile.TemporaryDirectory(prefix="seisedge-graph-") as folder:
+        exported = Path(folder) / "graph.onnx"
+        _save_program(module, recipe, exported)
+        gc.collect()  # what the exporter made on the way hangs in cycles
+        model = onnx.load(exported, load_external_data=False)
+        graph = model.graph
+        for node in graph.node:
+            node.doc_string = ""
+        for each in (*graph.node, *graph.value_info, *graph.input, *graph.output, graph, model):
+            del each.metadata_props[:]
+        join_weights(model, exported.parent, path)
+
+
+def _save_program(module: nn.Module, recipe: Recipe, path: Path) -> None:
+    """Export to a file with the weights beside it."""
     batch = torch.export.Dim("batch", min=1, max=_LARGEST_BATCH)
     with _quiet_exporter():
         program = torch.onnx.export(
             module,
-            (example,),
+            (torch.zeros(2, *recipe.input.shape),),
             dynamo=True,
             dynamic_shapes=({0: batch},),
             input_names=[recipe.input.name],
             output_names=[output.name for output in recipe.outputs],
             custom_translation_table=gru_translations(),
-            external_data=False,
             verbose=False,
         )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program: it does so only without dynamo")
-    graph: onnx.ModelProto = program.model_proto
-    for node in graph.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in (*graph.graph.value_info, *graph.graph.input, *graph.graph.output):
-        del value.metadata_props[:]
-    del graph.graph.metadata_props[:]
-    return graph
+    program.save(path, external_data=True)
 
 
 @contextmanager
@@ -185,11 +211,15 @@ def _golden_count(recipe_shape: tuple[int, ...]) -> int:
     return _GOLDEN_WINDOWS if math.prod(recipe_shape) <= _LARGE_INPUT else _GOLDEN_WINDOWS // 2
 
 
-def _golden(module: nn.Module, graph: onnx.ModelProto, recipe: Recipe) -> tuple[npt.NDArray[np.float32], float]:
+def _golden(module: nn.Module, graph: Path, recipe: Recipe) -> tuple[npt.NDArray[np.float32], float]:
     """First golden output of torch, and how far ONNX Runtime is from any of them."""
     windows = golden_windows(recipe.input.shape)
     wanted = torch_outputs(module, windows)
-    session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    options.add_session_config_entry(
+        "session.disable_prepacking", "1"
+    )  # one run: a third copy of the weights is too dear
+    session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     found = session.run([output.name for output in recipe.outputs], {recipe.input.name: windows})
     worst = max(float(np.abs(np.asarray(ours) - theirs).max()) for ours, theirs in zip(found, wanted, strict=True))
     return wanted[0], worst

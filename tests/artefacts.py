@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
+import io
 import json
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from shared_data import SHARED
 
 from seisedge.edge.manifest import METADATA_KEY, Manifest, Provenance, Quantization, Verification
-from seisedge.edge.seal import sealed
+from seisedge.edge.seal import seal_of
 from seisedge.export.recipes import SEISMO_PERFORMER, Recipe
 
 Float32 = npt.NDArray[np.float32]
@@ -103,6 +104,11 @@ def tiny_manifest(recipe: Recipe = SEISMO_PERFORMER, **changes: Any) -> Manifest
         ),
         provenance=Provenance("0" * 64, "none: weights by hand", "MIT", "none", {"onnx": onnx.__version__}),
     )
+
+
+def sealed(model: bytes) -> bytes:
+    """Give a serialised model the seal of an artefact."""
+    return model + seal_of(io.BytesIO(model))
 
 
 def write_artefact(path: Path, graph: onnx.ModelProto, text: str | None) -> Path:

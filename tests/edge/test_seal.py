@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import re
 from pathlib import Path
 
@@ -13,16 +15,27 @@ from hypothesis import strategies as st
 
 from seisedge.edge import ModelError, OrtSession
 from seisedge.edge.manifest import METADATA_KEY
-from seisedge.edge.seal import SEAL_KEY, check_seal, sealed
+from seisedge.edge.seal import SEAL_KEY, check_seal, metadata_entry
 
-SEALED = sealed(artefacts.tiny_graph().SerializeToString())
+SEALED = artefacts.sealed(artefacts.tiny_graph().SerializeToString())
+
+
+def check(content: bytes) -> str:
+    return check_seal(io.BytesIO(content), len(content), "model.onnx")
 
 
 def test_a_sealed_model_is_a_model_with_one_more_pair() -> None:
     pairs = {each.key: each.value for each in onnx.load_from_string(SEALED).metadata_props}
     assert list(pairs) == [SEAL_KEY]
     assert re.fullmatch("[0-9a-f]{64}", pairs[SEAL_KEY])
-    check_seal(SEALED, "model.onnx")
+    assert check(SEALED) == hashlib.sha256(SEALED).hexdigest()
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, 127, 128, 20_000, 3_000_000])
+def test_a_pair_of_any_length_is_appended_as_protobuf_has_it(length: int) -> None:
+    model = onnx.ModelProto()
+    model.ParseFromString(SEALED + metadata_entry("key", "é" * length))
+    assert [(each.key, each.value) for each in model.metadata_props[1:]] == [("key", "é" * length)]
 
 
 def test_a_seal_survives_a_program_that_changes_nothing() -> None:
@@ -34,14 +47,14 @@ def test_no_byte_can_be_changed(place: int, change: int) -> None:
     broken = bytearray(SEALED)
     broken[place] ^= change
     with pytest.raises(ModelError, match=r"model\.onnx: found (contents|no seisedge\.sha256)"):
-        check_seal(bytes(broken), "model.onnx")
+        check(bytes(broken))
 
 
 @given(st.integers(0, len(SEALED) - 1))
 def test_nothing_can_be_cut_off_or_added(length: int) -> None:
     for broken in (SEALED[:length], SEALED + SEALED[length:][:1]):
         with pytest.raises(ModelError):
-            check_seal(broken, "model.onnx")
+            check(broken)
 
 
 def test_a_changed_weight_is_refused_and_the_way_on_is_named(tiny_path: Path, tmp_path: Path) -> None:
@@ -62,5 +75,5 @@ def test_a_model_that_another_program_made_is_refused(tmp_path: Path) -> None:
     entry.key, entry.value = METADATA_KEY, artefacts.tiny_manifest().to_json()
     path = tmp_path / "foreign.onnx"
     path.write_bytes(graph.SerializeToString())
-    with pytest.raises(ModelError, match=r"foreign\.onnx: found no seisedge\.sha256 in it, wanted an artefact"):
+    with pytest.raises(ModelError, match=r"foreign\.onnx: found no seisedge\.sha256 at its end, wanted an artefact"):
         OrtSession(path)
