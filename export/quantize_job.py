@@ -13,10 +13,11 @@ from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.session import OrtSession
 
 from .artefact import write_whole
+from .dataset import read_labelled
 from .errors import VerificationError
-from .gate import Evidence, Report, Wanted, best_artefact
+from .gate import Bench, Evidence, Report, Wanted, best_artefact
 from .synthetic import synthetic_set
-from .task_metric import Metric, metric_of, waveform_metric
+from .task_metric import Metric, event_windows, metric_of, waveform_metric
 from .verify import Check, awkward_windows, real_windows
 
 Float32 = npt.NDArray[np.float32]
@@ -75,12 +76,23 @@ def sources_of(
         return Sources(drawn.stations, waveform_metric(drawn) if is_trained else None)
     if not data:
         raise VerificationError(f"{preprocess.manifest.name}: found no data, wanted miniSEED of the kind it will see")
-    metric = None if labelled is None or not is_trained else metric_of(preprocess, labelled)
-    return Sources(real_windows(preprocess, data, most=most), metric)
+    real = real_windows(preprocess, data, most=most)
+    if labelled is None:
+        return Sources(real, None)
+    records = read_labelled(labelled, preprocess).windows
+    events = event_windows(preprocess, records, most=len(real))
+    mixed = np.stack([real[: len(events)], events], axis=1).reshape(-1, *real.shape[1:])  # halves hold as much of each
+    return Sources(mixed[:most], metric_of(preprocess, records) if is_trained else None)
 
 
 def quantise_artefact(
-    source: Path, output: Path, wanted: Wanted, sources: Sources, *, checks: tuple[Check, ...] = ()
+    source: Path,
+    output: Path,
+    wanted: Wanted,
+    sources: Sources,
+    *,
+    checks: tuple[Check, ...] = (),
+    bench: Bench | None = None,
 ) -> Report:
     """Write the best artefact of a precision, and beside it a report: the gate's, and what was checked before.
 
@@ -100,7 +112,7 @@ def quantise_artefact(
         windows={"real windows": real[1::_CALIBRATION_SHARE], "awkward windows": awkward_windows(preprocess)},
         metric=sources.metric,
     )
-    report = best_artefact(source, output, wanted, evidence)
+    report = best_artefact(source, output, wanted, evidence, bench=bench)
     write_report(output, checks, report)
     return report
 

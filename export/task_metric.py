@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ from seisedge.edge.manifest import Manifest
 from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.session import Session
 
-from .dataset import LabelledWindow, read_labelled
+from .dataset import LabelledWindow
 from .errors import TrainingDataError
 from .evaluate import curves, score
 from .synthetic import SyntheticSet
@@ -25,20 +24,28 @@ _BEFORE_ONSET = 0.25  # of a window: where an event stands in the window that is
 _PART = 8  # windows in one call
 
 
-def metric_of(preprocess: Preprocess, labelled: Path) -> Metric:
-    """Choose the metric of a model's task and read what it needs.
+def metric_of(preprocess: Preprocess, windows: tuple[LabelledWindow, ...]) -> Metric:
+    """Choose the metric of a model's task.
 
     Raises
     ------
     TrainingDataError
-        The file is not there, is not in its documented form, or holds nothing that this model can be measured by.
+        The windows hold nothing that this model can be measured by.
     """
-    windows = read_labelled(labelled, preprocess).windows
-    if preprocess.manifest.task == "event_detection":
-        return event_metric(preprocess, windows)
-    if preprocess.manifest.task == "waveform_inversion":
-        raise TrainingDataError(f"{labelled}: found labelled onsets, and an inversion has none: leave it out")
-    return pick_metric(windows)
+    name, task = preprocess.manifest.name, preprocess.manifest.task
+    if task == "waveform_inversion":
+        raise TrainingDataError(f"{name}: found labelled onsets, and an inversion has none: leave them out")
+    return event_metric(preprocess, windows) if task == "event_detection" else pick_metric(windows)
+
+
+def event_windows(preprocess: Preprocess, records: tuple[LabelledWindow, ...], *, most: int) -> Float32:
+    """Network input with an event in it, at most so many windows; a record that is too short stands between silence."""
+    width = preprocess.manifest.window_samples
+    chosen = [each for each in records if each.arrivals]
+    chosen = [chosen[place] for place in np.linspace(0, len(chosen) - 1, min(most, len(chosen))).astype(int)]
+    if not chosen:
+        raise TrainingDataError(f"{preprocess.manifest.name}: found no event among {len(records)} labelled windows")
+    return np.concatenate([_window_of(preprocess, each, width) for each in chosen])
 
 
 def pick_metric(windows: tuple[LabelledWindow, ...]) -> Metric:
@@ -90,7 +97,11 @@ def event_metric(preprocess: Preprocess, windows: tuple[LabelledWindow, ...]) ->
 
 
 def _window_of(preprocess: Preprocess, record: LabelledWindow, width: int) -> Float32:
+    """Network input of the window whose first quarter ends at the onset, or that holds the whole record."""
     spare = record.samples.shape[1] - width
+    if spare < 0:
+        level = record.samples - record.samples.mean(axis=1, keepdims=True)
+        return preprocess.windows(np.pad(level, ((0, 0), (-spare // 2, -spare - -spare // 2))), count=1, stride=1)
     onset = min(record.arrivals.values(), default=spare / 2 + _BEFORE_ONSET * width)
     start = int(np.clip(onset - _BEFORE_ONSET * width, 0, spare))
     return preprocess.windows(np.ascontiguousarray(record.samples[:, start : start + width]), count=1, stride=1)

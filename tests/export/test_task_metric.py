@@ -13,11 +13,11 @@ from labelled import write_labelled
 
 from seisedge.edge.manifest import Manifest, Provenance, Quantization, Verification
 from seisedge.edge.preprocess import Preprocess
-from seisedge.export.dataset import LabelledWindow
+from seisedge.export.dataset import LabelledWindow, read_labelled
 from seisedge.export.errors import TrainingDataError
 from seisedge.export.registry import find
 from seisedge.export.synthetic import NODES, SAMPLES, synthetic_set
-from seisedge.export.task_metric import event_metric, metric_of, pick_metric, waveform_metric
+from seisedge.export.task_metric import event_metric, event_windows, metric_of, pick_metric, waveform_metric
 
 Float32 = npt.NDArray[np.float32]
 
@@ -111,39 +111,41 @@ def test_records_that_are_too_short_for_a_detector_are_named() -> None:
         event_metric(Preprocess(manifest_of("deepquake")), events())
 
 
-def test_an_inversion_is_not_measured_by_onsets(tmp_path: Path) -> None:
-    folder = write_labelled(tmp_path)
-    with pytest.raises(TrainingDataError, match="an inversion has none"):
-        metric_of(_ThreeComponents(), folder / "labelled_val.npz")
-
-
-class _ThreeComponents(Preprocess):
-    """The inversion's task on a record of three components, so that the labelled set can be read at all."""
-
-    def __init__(self) -> None:
-        recipe = dataclasses.replace(find("gpd").recipe, task="phase_classification")
-        manifest = manifest_of("gpd")
-        super().__init__(manifest)
-        object.__setattr__(manifest, "task", "waveform_inversion")
-        assert recipe.components == manifest.components
+def test_an_inversion_is_not_measured_by_onsets() -> None:
+    with pytest.raises(TrainingDataError, match="source-inversion: found labelled onsets, and an inversion has none"):
+        metric_of(Preprocess(manifest_of("source-inversion")), RECORDS)
 
 
 def test_the_metric_is_that_of_the_task(tmp_path: Path) -> None:
     validation = write_labelled(tmp_path) / "labelled_val.npz"
-    detector = manifest_of("convnetquake")
+    detector, picker = Preprocess(manifest_of("convnetquake")), Preprocess(manifest_of("gpd"))
 
     def silent(windows: Float32) -> list[Float32]:
-        return [np.eye(1, len(detector.outputs[0].labels), dtype=np.float32).repeat(len(windows), axis=0)]
+        return [np.eye(1, 7, dtype=np.float32).repeat(len(windows), axis=0)]
 
-    found = metric_of(Preprocess(detector), validation)(Oracle(detector, silent))
-    assert found == {"events_detected": 0, "noise_left_alone": 1}
-    picker = manifest_of("gpd")
+    metric = metric_of(detector, read_labelled(validation, detector).windows)
+    assert metric(Oracle(detector.manifest, silent)) == {"events_detected": 0, "noise_left_alone": 1}
 
     def noise(windows: Float32) -> list[Float32]:
         return [np.eye(1, 3, 2, dtype=np.float32).repeat(len(windows), axis=0)]
 
-    figures = metric_of(Preprocess(picker), validation)(Oracle(picker, noise))
-    assert figures == {"P_f1": 0, "P_timing": 0, "S_f1": 0, "S_timing": 0}
+    metric = metric_of(picker, read_labelled(validation, picker).windows)
+    assert metric(Oracle(picker.manifest, noise)) == {"P_f1": 0, "P_timing": 0, "S_f1": 0, "S_timing": 0}
+
+
+def test_windows_of_events_hold_them_whatever_their_length() -> None:
+    inputs = event_windows(Preprocess(manifest_of("unet-z")), RECORDS, most=3)
+    assert inputs.shape == (3, 1, 3000)
+    assert [np.flatnonzero(window[0] > 5).tolist() for window in inputs] == [[1062], [1350], [1937]]
+    inputs = event_windows(Preprocess(manifest_of("gpd")), events(), most=99)
+    assert inputs.shape == (2, 400, 3)
+    loud = np.abs(inputs).mean(axis=2) > 0.3
+    assert [int(np.flatnonzero(window)[0]) for window in loud] == pytest.approx([100, 60], abs=2)
+
+
+def test_records_without_an_event_are_named() -> None:
+    with pytest.raises(TrainingDataError, match="unet-z: found no event among 1 labelled windows"):
+        event_windows(Preprocess(manifest_of("unet-z")), (labelled(spiked(900, None)),), most=3)
 
 
 def test_the_correlation_of_waveforms_knows_no_scale_and_no_offset() -> None:
