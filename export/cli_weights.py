@@ -1,4 +1,4 @@
-"""`edge-export import-weights`: published weights → this package's own form."""
+"""`edge-export import-weights`: published weights, or a user's own → this package's form."""
 
 from __future__ import annotations
 
@@ -16,16 +16,41 @@ from .registry import find
 @click.argument("model")
 @click.argument("source", type=FILE)
 @click.option("--output", "-o", required=True, type=FILE, help="Weights as .npz.")
+@click.option(
+    "--rename",
+    "renames",
+    multiple=True,
+    metavar="REGEX=TEXT",
+    help="Change names of the file's tensors to the network's; may be given several times.",
+)
 @reports_errors
-def import_weights(model: str, source: Path, output: Path) -> None:
-    """Read published weights (Keras HDF5, or .npz) into MODEL and write them as .npz."""
+def import_weights(model: str, source: Path, output: Path, renames: tuple[str, ...]) -> None:
+    r"""Read weights into MODEL and write them as .npz.
+
+    SOURCE is a state_dict that torch.save wrote, safetensors, .npz, Keras HDF5, a TensorFlow checkpoint (.index) or
+    TFLite. Every tensor is listed: matched, missing or surplus. Where one does not fit, nothing is written and the
+    exit code is 1. A pickle that would run code is refused.
+
+    \b
+    Examples:
+      edge-export import-weights seismo-performer w_model_performer_v2.0.h5 -o performer.npz
+      edge-export import-weights gpd mine.pt --rename '^encoder\.=blocks.' -o gpd.npz
+    """
     from .weights import load_weights, save_weights  # noqa: PLC0415 - keeps `list` and `--help` quick
+    from .weights_named import parse_rename  # noqa: PLC0415
+    from .weights_report import WeightMismatchError  # noqa: PLC0415
 
     if output.suffix != ".npz":
         raise UsageError(f"output {output}: found suffix {output.suffix!r}, wanted .npz")
     network = find(model).build()
-    loaded = load_weights(source, network)
+    try:
+        loaded = load_weights(source, network, tuple(parse_rename(each) for each in renames))
+    except WeightMismatchError as error:
+        for line in error.report.lines():
+            click.echo(line)
+        raise
     save_weights(output, network)
-    for line in loaded.tensors:
+    for line in loaded.report.lines():
         click.echo(line)
-    click.echo(f"{output}: {len(loaded.tensors)} tensors of {model}, from {source} (sha256 {loaded.digest[:16]})")
+    count = len(loaded.report.matched)
+    click.echo(f"{output}: {count} tensors of {model}, from {source} (sha256 {loaded.digest[:16]})")

@@ -67,6 +67,32 @@ CONVNETQUAKE = Recipe(
     budgets=_CONVNETQUAKE_BUDGETS,
 )
 
+# mingzhaochina/ConvNetQuake: nine convolutions, windows of 30 s at steps of 31, behind a causal 0.5 to 20 Hz band-pass.
+# Its second class never got an example: the catalogue's 0 became 1 and "no event" 0, so that events are class 2. It also
+# skips windows that are mostly zeros or below 600 counts, which says nothing of another sensor: left out.
+WENCHUAN_LABELS = ("no event", "unused", "event")
+CONVNETQUAKE_WENCHUAN = dataclasses.replace(
+    CONVNETQUAKE,
+    name="convnetquake-wenchuan",
+    window_samples=3001,
+    stride_samples=3100,
+    steps=(
+        RESAMPLE,
+        Step(
+            "bandpass",
+            "stream",
+            {"low_hz": 0.5, "high_hz": 20.0, "order": 4, "phase": "causal", "start": "first_sample"},
+        ),
+        Step("demean", "window", {}),
+        normalise_max_abs(joint=False),
+        layout("sample_component"),
+    ),
+    input=Input("waveform", (3001, 3), "float32", "at_least_two"),
+    outputs=(class_output(WENCHUAN_LABELS),),
+    postprocess=_event(WENCHUAN_LABELS[2:]),
+    budgets=(),
+)
+
 # rtous/deepquake: the same with windows of 50 s and the order Z, N, E. Its low-pass is not: the corner is unknown.
 DEEPQUAKE = dataclasses.replace(
     CONVNETQUAKE,

@@ -13,14 +13,21 @@ from seisedge.edge.strict import suggestion
 
 from .errors import UnknownModelError
 from .networks import parameter_count, phasenet
-from .networks.convnetquake import ConvNetQuake, deepquake
+from .networks.convnetquake import WENCHUAN, ConvNetQuake, deepquake
 from .networks.gpd import Gpd
 from .networks.seismictorch import EarthquakeCnn, SpectrogramCnn
 from .networks.seismo_performer import SeismoPerformer, SpecCnn
 from .networks.source_inversion import SourceInversion
 from .recipe import Recipe
 from .recipes import GPD, GPD_ORIGINAL, SEISMO_PERFORMER, SPEC_CNN
-from .recipes_events import CONVNETQUAKE, DEEPQUAKE, EARTHQUAKE_CNN, SOURCE_INVERSION, SPECTROGRAM_CNN
+from .recipes_events import (
+    CONVNETQUAKE,
+    CONVNETQUAKE_WENCHUAN,
+    DEEPQUAKE,
+    EARTHQUAKE_CNN,
+    SOURCE_INVERSION,
+    SPECTROGRAM_CNN,
+)
 from .recipes_phasenet import PHASENET
 
 Counted = Literal["trained", "trained and moving statistics"]
@@ -78,6 +85,7 @@ _MODELS = (
     Model(Gpd, GPD, 1_742_763),
     Model(partial(Gpd, original=True), GPD_ORIGINAL, 1_742_763),
     Model(ConvNetQuake, CONVNETQUAKE, 22_951),
+    Model(partial(ConvNetQuake, options=WENCHUAN), CONVNETQUAKE_WENCHUAN, 25_731),
     Model(deepquake, DEEPQUAKE, 42_370),
     Model(SourceInversion, SOURCE_INVERSION, 563_658),
     Model(EarthquakeCnn, EARTHQUAKE_CNN, 33_795, "trained"),

@@ -1,50 +1,65 @@
-"""Weights of a network in a file: our own `.npz`, and whatever published format can be imported."""
+"""Weights of a network in a file: our own `.npz`, and whatever can be imported."""
 
 from __future__ import annotations
 
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from .errors import WeightError
+from .networks.convnetquake import ConvNetQuake
 from .weights_keras import load_keras_weights
+from .weights_named import Rename, load_named
+from .weights_report import ImportReport
+from .weights_safetensors import is_safetensors, read_safetensors
+from .weights_tensorbundle import is_checkpoint, load_tensorbundle_weights, load_variables
+from .weights_tflite import load_tflite_weights
+from .weights_torch import read_torch
+
+Array = NDArray[np.generic]
+
+_MAX_BYTES = 1 << 30
+_FORMATS = "npz, torch state_dict, safetensors, Keras HDF5, TensorFlow checkpoint (.index), TFLite"
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was loaded: the file's SHA-256, and one line per tensor (where from → where to, shape)."""
+    """What was loaded: the file's SHA-256, and what became of each tensor."""
 
     digest: str
-    tensors: tuple[str, ...]
+    report: ImportReport
 
 
-def load_weights(path: Path, module: nn.Module) -> Loaded:
-    """Load a weight file into a network, all of it or nothing.
+def load_weights(path: Path, module: nn.Module, renames: Sequence[Rename] = ()) -> Loaded:
+    """Load a weight file into a network, all of it or nothing. What it is, its content tells, not its name.
 
     Parameters
     ----------
     path
-        `.npz` written by `save_weights`, or a Keras HDF5 file (`.h5`, `.hd5`, `.hdf5`).
+        `.npz`, what `torch.save` wrote of a state_dict, safetensors, Keras HDF5, the `.index` of a TensorFlow
+        checkpoint or its name without that, TFLite.
+    renames
+        For files with a state_dict's names.
 
     Raises
     ------
     WeightError
         The file cannot be read, or its tensors are not those of the network.
     """
+    index = path.with_name(f"{path.name}.index")
+    if not path.is_file() and index.is_file():
+        path = index
     if not path.is_file():
         raise WeightError(f"{path}: no such file")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if path.suffix == ".npz":
-        return Loaded(digest, _load_npz(path, module))
-    if path.suffix in (".h5", ".hd5", ".hdf5"):
-        report = load_keras_weights(path, module)
-        return Loaded(digest, tuple(f"{each.file_path} → {each.module_path} {each.shape}" for each in report.matched))
-    raise WeightError(f"{path}: found suffix {path.suffix!r}, wanted .npz, .h5, .hd5 or .hdf5")
+    if (size := path.stat().st_size) > _MAX_BYTES:
+        raise WeightError(f"{path}: found {size} bytes, wanted {_MAX_BYTES} at most")
+    return Loaded(hashlib.sha256(path.read_bytes()).hexdigest(), _load(path, module, renames))
 
 
 def save_weights(path: Path, module: nn.Module) -> None:
@@ -54,19 +69,42 @@ def save_weights(path: Path, module: nn.Module) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def _load_npz(path: Path, module: nn.Module) -> tuple[str, ...]:
+def _load(path: Path, module: nn.Module, renames: Sequence[Rename]) -> ImportReport:
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start.startswith(b"\x89HDF"):
+        return load_keras_weights(path, module)
+    if start[4:8] == b"TFL3":
+        return load_tflite_weights(path, module)
+    if is_checkpoint(path):
+        return load_tensorbundle_weights(path, module)
+    if start.startswith(b"PK"):
+        tensors = _read_npz(path) if _is_npz(path) else read_torch(path)
+    elif is_safetensors(path, start):
+        tensors = read_safetensors(path)
+    elif start.startswith(b"\x80"):  # torch before 1.6
+        tensors = read_torch(path)
+    else:
+        raise WeightError(f"{path}: found no weights that are known, wanted one of: {_FORMATS}")
+    if isinstance(module, ConvNetQuake) and any("/" in name for name in tensors):
+        return load_variables(path, tensors, module)
+    return load_named(path, tensors, module, renames)
+
+
+def _is_npz(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(each.endswith(".npy") for each in archive.namelist())
+    except zipfile.BadZipFile as error:
+        raise WeightError(f"{path}: found a damaged archive ({error}), wanted npz or a file of torch.save") from error
+
+
+def _read_npz(path: Path) -> dict[str, Array]:
+    with zipfile.ZipFile(path) as archive:
+        if (size := sum(each.file_size for each in archive.infolist())) > _MAX_BYTES:
+            raise WeightError(f"{path}: found {size} bytes unpacked, wanted {_MAX_BYTES} at most")
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = {name: np.asarray(file[name]) for name in file.files}
+            return {name: np.asarray(file[name]) for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise WeightError(f"{path}: found no readable npz ({error}), wanted one without pickles") from error
-    wanted = module.state_dict()
-    for name, tensor in wanted.items():
-        if name not in found:
-            raise WeightError(f"{path}: missing tensor {name}, wanted shape {tuple(tensor.shape)}")
-        if found[name].shape != tuple(tensor.shape):
-            raise WeightError(f"{path}: {name}: found shape {found[name].shape}, wanted {tuple(tensor.shape)}")
-    if surplus := sorted(found.keys() - wanted.keys()):
-        raise WeightError(f"{path}: surplus tensor {surplus[0]}, which {type(module).__name__} does not have")
-    module.load_state_dict({name: torch.from_numpy(array) for name, array in found.items()})
-    return tuple(f"{name} → {name} {found[name].shape}" for name in wanted)

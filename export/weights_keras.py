@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -26,34 +25,10 @@ from torch import nn
 
 from ._keras_layouts import F32Array, TensorSpec, keras_slots
 from .errors import WeightError
+from .weights_report import ImportReport, MatchedTensor, require_complete
 
 _ATTENTION_ROLES = ("query", "key", "value", "output_transform")
 _NUMBERED = re.compile(r"(?P<base>.*?)(?:_(?P<number>\d+))?")
-
-
-@dataclass(frozen=True)
-class MatchedTensor:
-    """A tensor of the file, the entry of the network's `state_dict` it belongs to, its shape in the file."""
-
-    file_path: str
-    module_path: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """Which tensor of the file is which of the network; `missing` and `surplus` in the order of the model."""
-
-    path: Path
-    network: str
-    matched: tuple[MatchedTensor, ...]
-    missing: tuple[TensorSpec, ...]
-    surplus: tuple[TensorSpec, ...]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the file holds the network's tensors, all of them and nothing else."""
-        return not self.missing and not self.surplus
 
 
 def load_keras_weights(path: Path, module: nn.Module) -> ImportReport:
@@ -67,7 +42,7 @@ def load_keras_weights(path: Path, module: nn.Module) -> ImportReport:
     slots = {slot.spec.path: slot for slot in keras_slots(module)}
     with _open(path) as file:
         report = _compare(path, file, module)
-        _require_complete(report)
+        require_complete(report)
         values = {match.module_path: _values(path, file, match.file_path) for match in report.matched}
     state = module.state_dict()
     for target, array in values.items():
@@ -122,17 +97,6 @@ def _compare(path: Path, file: h5py.File, module: nn.Module) -> ImportReport:
         matched=tuple(MatchedTensor(tensor.path, spec.path, tensor.shape) for tensor, spec in pairs),
         missing=tuple(spec for spec in wanted if spec.path not in filled),
         surplus=(*(tensor for tensor in tensors if tensor.path not in taken), *unlisted),
-    )
-
-
-def _require_complete(report: ImportReport) -> None:
-    if report.is_complete:
-        return
-    found = report.surplus[0] if report.surplus else "no such tensor"
-    wanted = report.missing[0] if report.missing else "no further tensor"
-    raise WeightError(
-        f"{report.path}: not the weights of {report.network}: found {found}, wanted {wanted}; "
-        f"in all {len(report.missing)} missing, {len(report.surplus)} surplus"
     )
 
 

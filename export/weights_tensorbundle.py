@@ -12,6 +12,7 @@ Forms: TensorFlow's `tensor_bundle.proto` and `tensor_shape.proto`; LevelDB's `t
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from torch import nn
 from ._keras_layouts import TensorSpec
 from .errors import WeightError
 from .networks.convnetquake import ConvNetQuake
-from .weights_keras import ImportReport, MatchedTensor
+from .weights_report import ImportReport, MatchedTensor, require_complete
 
 # What is read is bounded. The largest known network takes 0.7 MB, three times that with its optimiser.
 _MAX_INDEX_BYTES = 1 << 18
@@ -76,15 +77,21 @@ def load_tensorbundle_weights(path: Path, module: nn.Module) -> ImportReport:
     """
     if not isinstance(module, ConvNetQuake):
         raise WeightError(f"found a network of type {type(module).__name__}, wanted a ConvNetQuake")
-    variables, state = read_tensorbundle(path), module.state_dict()
-    report = _compare(path, variables, module)
-    if not report.is_complete:
-        found = report.surplus[0] if report.surplus else "no such variable"
-        wanted = report.missing[0] if report.missing else "no further variable"
-        raise WeightError(
-            f"{path}: not the weights of this {report.network}: found {found}, wanted {wanted}; "
-            f"in all {len(report.missing)} missing, {len(report.surplus)} surplus"
-        )
+    return load_variables(path, read_tensorbundle(path), module)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is the index of a checkpoint: its last bytes say so."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - len(_MAGIC)))
+        return file.read() == _MAGIC
+
+
+def load_variables(path: Path, variables: dict[str, NDArray[np.generic]], module: ConvNetQuake) -> ImportReport:
+    """Load variables under the names of ConvNetQuake's checkpoint, from whatever file they come; as above."""
+    report, state = _compare(path, variables, module), module.state_dict()
+    require_complete(report)
     for match in report.matched:
         values = variables[match.file_path]
         if values.dtype != np.float32:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from .errors import WeightError
 from .networks.gpd import POOL, ConvBlock, DenseBlock, Gpd
-from .weights_keras import ImportReport, MatchedTensor
+from .weights_report import ImportReport, MatchedTensor
 
 # What is read is bounded. The published file has 3.5 MB, 76 buffers, 72 tensors, 46 operators of 9 kinds.
 _MAX_BYTES, _MAX_TABLES, _MAX_NUMBERS, _MAX_NAME_BYTES = 1 << 23, 512, 8, 1 << 12

@@ -85,6 +85,10 @@ DEEPQUAKE = ConvNetQuakeOptions(samples=5001, classes=len(DEEPQUAKE_LABELS), con
 """Model 12 of DeepQuake, the best of its sweep: 42,370 parameters."""
 
 
+WENCHUAN = ConvNetQuakeOptions(samples=3001, classes=3, convolutions=9)
+"""The fork whose weights are published, trained on aftershocks of Wenchuan: 25,731 parameters."""
+
+
 def same_padding(length: int, window: int, stride: int) -> tuple[int, int]:
     """Samples that TensorFlow's SAME puts before and after `length` others; an odd one goes after.
 

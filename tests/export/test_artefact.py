@@ -13,9 +13,8 @@ from seisedge.edge.manifest import METADATA_KEY, read_manifest
 from seisedge.edge.seal import SEAL_KEY
 from seisedge.edge.session import OrtSession
 from seisedge.export.artefact import Source, export_fp32, golden_windows, write_artefact
-from seisedge.export.errors import UnknownModelError, WeightError
+from seisedge.export.errors import UnknownModelError
 from seisedge.export.registry import REGISTRY, find
-from seisedge.export.weights import load_weights, save_weights
 
 SOURCE = Source("1", "0" * 64, "none: fresh weights", "MIT", "none")
 
@@ -83,43 +82,3 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(
         write_artefact(broken, manifest, target)
     assert target.read_bytes() == b"old"
     assert [each.name for each in tmp_path.iterdir()] == ["model.onnx"]
-
-
-def test_weights_come_back_from_npz_as_they_were(tmp_path: Path) -> None:
-    network, other = find("spec-cnn").build(), find("spec-cnn").build()
-    save_weights(tmp_path / "w.npz", network)
-    load_weights(tmp_path / "w.npz", other)
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(tensor, other.state_dict()[name]), name
-
-
-def test_npz_of_another_network_names_the_first_tensor_that_does_not_fit(tmp_path: Path) -> None:
-    save_weights(tmp_path / "w.npz", find("spec-cnn").build())
-    with pytest.raises(WeightError, match=r"w\.npz: missing tensor class_token, wanted shape \(1, 48\)"):
-        load_weights(tmp_path / "w.npz", find("seismo-performer").build())
-
-
-def test_npz_with_surplus_or_misshapen_tensors_is_refused(tmp_path: Path) -> None:
-    network = find("seismo-performer").build()
-    arrays = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
-    np.savez(tmp_path / "surplus.npz", **arrays, extra=np.zeros(1))
-    with pytest.raises(WeightError, match="surplus tensor extra"):
-        load_weights(tmp_path / "surplus.npz", network)
-    arrays["classify.bias"] = np.zeros(4, np.float32)
-    np.savez(tmp_path / "misshapen.npz", **arrays)
-    with pytest.raises(WeightError, match=r"classify\.bias: found shape \(4,\), wanted \(3,\)"):
-        load_weights(tmp_path / "misshapen.npz", network)
-
-
-def test_weights_that_need_a_pickle_are_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "pickle.npz", embed=np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(WeightError, match="without pickles"):
-        load_weights(tmp_path / "pickle.npz", find("seismo-performer").build())
-
-
-@pytest.mark.parametrize(("name", "content"), [("w.npz", b"no zip"), ("w.pt", b"pickle")])
-def test_files_that_are_no_weights_are_one_line(tmp_path: Path, name: str, content: bytes) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(WeightError, match=rf"{name}: found .*wanted") as caught:
-        load_weights(tmp_path / name, find("seismo-performer").build())
-    assert "\n" not in str(caught.value)

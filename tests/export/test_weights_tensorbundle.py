@@ -18,7 +18,7 @@ from torch import nn
 from seisedge.export.errors import WeightError
 from seisedge.export.networks import parameter_count
 from seisedge.export.networks.convnetquake import ConvNetQuake, ConvNetQuakeOptions
-from seisedge.export.weights_keras import MatchedTensor
+from seisedge.export.weights_report import MatchedTensor
 from seisedge.export.weights_tensorbundle import load_tensorbundle_weights, read_tensorbundle
 
 with warnings.catch_warnings():
@@ -170,7 +170,7 @@ def test_published_weights_tell_an_event_from_white_noise() -> None:
 @needs_shared
 def test_checkpoint_of_another_network_is_read_and_refused() -> None:
     phasenet = SHARED / "weights" / "phasenet_190703-214543" / "model_95.ckpt.index"
-    require_refused(phasenet, r"not the weights of this ConvNetQuake: found beta \(8,\) at DownConv_0/.* 93 surplus")
+    require_refused(phasenet, r"not the weights of ConvNetQuake: found beta \(8,\) at DownConv_0/.* 93 surplus")
 
 
 def require_refused(path: Path, message: str) -> None:
@@ -186,8 +186,8 @@ def require_refused(path: Path, message: str) -> None:
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("conv2/biases", None, r"found no such variable, wanted biases \(4,\) at blocks.1.conv.bias; in all 1 m"),
-        ("conv3/biases", np.ones(4, np.float32), r"found biases \(4,\) at conv3/biases, wanted no further variable"),
+        ("conv2/biases", None, r"found no such tensor, wanted biases \(4,\) at blocks.1.conv.bias; in all 1 m"),
+        ("conv3/biases", np.ones(4, np.float32), r"found biases \(4,\) at conv3/biases, wanted no further tensor"),
         ("conv1/weights", np.ones((2, 3, 4), np.float32), r"found weights \(2, 3, 4\) .*, wanted weights \(3, 2, 4\)"),
         ("logits/biases", np.ones(3, np.int32), "logits/biases: found type int32, wanted float32"),
         ("logits/biases", np.array([0, np.nan, 0], np.float32), "logits/biases: found NaN or infinity"),

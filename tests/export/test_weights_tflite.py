@@ -20,7 +20,7 @@ from torch import nn
 
 from seisedge.export.errors import WeightError
 from seisedge.export.networks.gpd import Gpd
-from seisedge.export.weights_keras import MatchedTensor
+from seisedge.export.weights_report import MatchedTensor
 from seisedge.export.weights_tflite import load_tflite_weights
 
 with warnings.catch_warnings():
