@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import warnings
 from pathlib import Path
 from typing import cast
@@ -25,6 +26,10 @@ _LOAD_ERRORS = (  # seen when bytes of such files were changed at random
     AttributeError,
     TypeError,
     IndexError,
+    OverflowError,
+    MemoryError,
+    AssertionError,  # torch asserts of files
+    struct.error,
 )
 _CODE_WORDS = ("GLOBAL", "reduce", "build", "newobj")  # of torch's own refusals
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")

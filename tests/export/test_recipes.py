@@ -60,7 +60,7 @@ STATION = StationId("XX", "TEST", "", "HH")
 
 def test_the_facts_are_of_all_rows() -> None:
     assert set(FACTS) == set(BUDGETS) == set(REGISTRY)
-    assert len(REGISTRY) == 17
+    assert len(REGISTRY) == 18
     assert list(seismo_performer.LABELS) == ["P", "S", "noise"]
 
 

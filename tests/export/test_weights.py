@@ -202,17 +202,17 @@ def test_files_that_are_no_weights_are_one_line(content: bytes, tmp_path: Path) 
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     for name, writer in WRITERS.items():
         writer(folder / name, network().state_dict())
-    return {name: (folder / name).read_bytes() for name in WRITERS}
+    return folder
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.sampled_from(sorted(WRITERS)), st.integers(0, 4000), st.integers(1, 255), st.booleans())
 def test_damage_is_a_weight_error_or_nothing(
-    whole: dict[str, bytes],
+    whole: Path,
     tmp_path: Path,
     name: str,
     place: int,
@@ -220,7 +220,7 @@ def test_damage_is_a_weight_error_or_nothing(
     cut: bool,  # noqa: FBT001
 ) -> None:
     """At the start, where the structure is: no other exception may escape."""
-    broken = bytearray(whole[name])
+    broken = bytearray((whole / name).read_bytes())
     broken[place] ^= change
     path = tmp_path / "broken"
     path.write_bytes(bytes(broken[: place + 50] if cut else broken))
