@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seisedge.edge.errors import DataError
+from seisedge.edge.manifest import Manifest
 from seisedge.edge.preprocess import Preprocess
 
 from .errors import TrainingDataError
@@ -90,14 +91,23 @@ def read_labelled(path: Path, preprocess: Preprocess) -> LabelledSet:
     return LabelledSet(windows, hashlib.sha256(path.read_bytes()).hexdigest(), refused)
 
 
+def _columns(manifest: Manifest) -> list[int]:
+    """Where the manifest's components stand in the file, under their own names or those they stand for."""
+    places = {manifest.components.aliases.get(letter, letter): place for place, letter in enumerate(_STORED_ORDER)}
+    if missing := [letter for letter in manifest.components.order if letter not in places]:
+        raise TrainingDataError(
+            f"{manifest.name}: found labelled windows of {', '.join(_STORED_ORDER)}, wanted a component {missing[0]!r}"
+        )
+    return [places[letter] for letter in manifest.components.order]
+
+
 def _windows(
     arrays: dict[str, npt.NDArray[np.generic]],
     rows: list[dict[str, str]],
     preprocess: Preprocess,
     refused: dict[str, int],
 ) -> Iterator[LabelledWindow]:
-    order = preprocess.manifest.components.order
-    columns = [_STORED_ORDER.index(letter) for letter in order]
+    columns = _columns(preprocess.manifest)
     rate = preprocess.manifest.sampling_rate
     for index, row in enumerate(rows):
         start, npts, source_rate = (float(arrays[name][index]) for name in ("start", "n", "fs"))

@@ -181,3 +181,12 @@ def test_the_stations_of_a_set_are_linear_in_its_sources_and_the_same_for_every_
     predicted = lagged(unseen.sources) @ filters
     truth = unseen.stations.reshape(-1, NODES)
     assert np.square(predicted - truth).mean() < 0.02 * np.square(truth).mean()
+
+
+def test_components_are_found_under_the_names_they_stand_for(tmp_path: Path) -> None:
+    validation = write_labelled(tmp_path) / "labelled_val.npz"
+    by_letter, by_axis = Preprocess(manifest_of("deepquake")), Preprocess(manifest_of("spectrogram-cnn"))
+    seen, other = (read_labelled(validation, each).windows[1].samples for each in (by_letter, by_axis))
+    np.testing.assert_array_equal(other, seen[[0, 2, 1]])  # Z, N, E and Z, X, Y, where X is E
+    with pytest.raises(TrainingDataError, match="source-inversion: found labelled windows of Z, N, E, wanted a comp"):
+        read_labelled(validation, Preprocess(manifest_of("source-inversion")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,9 @@ import flatbuffers  # type: ignore[import-untyped] # comes with onnxruntime, whi
 import numpy as np
 import pytest
 import torch
+from golden_windows import GOLDEN, waveforms
 from naive_networks import F64Array, fill, weights
 from numpy.typing import NDArray
-from scipy import signal
 from shared_data import SHARED, needs_shared
 from torch import nn
 
@@ -23,13 +22,7 @@ from seisedge.export.networks.gpd import Gpd
 from seisedge.export.weights_report import MatchedTensor
 from seisedge.export.weights_tflite import load_tflite_weights
 
-with warnings.catch_warnings():
-    # Importing ObsPy 1.5 asks importlib.metadata in a way that Python 3.10 and 3.11 deprecate.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import obspy
-
 PUBLISHED = SHARED / "weights" / "gpd_tflite" / "gpd_v2.tflite"
-NYSH = SHARED / "mseed" / "nysh_20210401"
 FLOAT32, FLOAT16 = 0, 1
 ADD, CONV, DEQUANTIZE, DENSE, POOL, MULTIPLY, RESHAPE, SOFTMAX, EXPAND = 0, 3, 6, 9, 17, 18, 22, 25, 70
 Options = dict[int, tuple[int, int]]  # number of the field → its bytes and its value
@@ -186,18 +179,8 @@ def test_published_file_gives_the_documented_probabilities() -> None:
     module = Gpd(original=True).eval()
     report = load_tflite_weights(PUBLISHED, module)
     assert report.matched[1].file_path == "11 gpd_model/sequential_1/activation_1_1/Relu"
-    traces = {trace.stats.channel[-1]: trace.data for path in NYSH.iterdir() for trace in obspy.read(str(path))}
-    sections = signal.butter(4, 2.0, "highpass", fs=100.0, output="sos")
-    record = np.array([signal.sosfilt(sections, signal.detrend(traces[name].astype(np.float64))) for name in "NEZ"])
-    windows = [record[:, start : start + 400].T for start in (0, 1350, 2230, 3000)]
-    x = torch.from_numpy(np.array([window / np.abs(window).max() for window in windows], np.float32))
-    golden = [  # six digits, renormalised; computed by others from the same facts. Seen: 5e-7.
-        [0.024742, 0.002902, 0.972356],
-        [0.999950, 0.000025, 0.000025],
-        [0.000002, 0.999987, 0.000011],
-        [0.002115, 0.028627, 0.969257],
-    ]
-    np.testing.assert_allclose(module(x).detach().numpy(), golden, rtol=0, atol=5e-6)
+    x = torch.from_numpy(waveforms())  # seen: 5e-7
+    np.testing.assert_allclose(module(x).detach().numpy(), GOLDEN["gpd-original"], rtol=0, atol=5e-6)
 
 
 def require_refused(path: Path, message: str, module: nn.Module | None = None) -> None:
