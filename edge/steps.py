@@ -62,7 +62,7 @@ OPERATIONS: dict[str, Operation] = {
     "demean": Operation("window", {}),  # each component
     "detrend": Operation("window", {}),  # each component, least-squares line
     "taper": Operation("window", {"shape": ("cosine",), "fraction": float}),  # of the window, at each end
-    # x / (std + eps); the mean stays. joint: one divisor for all components.
+    # x / (std + eps); the mean stays; a std of zero gives zeros. joint: one divisor for all components.
     "normalise_std": Operation("window", {"joint": bool, "ddof": int, "eps": float}),
     # x / (max|x| + eps); a divisor of zero gives zeros.
     "normalise_max_abs": Operation("window", {"joint": bool, "eps": float}),

@@ -17,12 +17,13 @@ from .dataset import read_labelled
 from .errors import VerificationError
 from .gate import Bench, Evidence, Report, Wanted, best_artefact
 from .synthetic import synthetic_set
-from .task_metric import Metric, event_windows, metric_of, waveform_metric
+from .task_metric import Metric, event_windows, metric_of, remembered, waveform_metric
 from .verify import Check, awkward_windows, real_windows
 
 Float32 = npt.NDArray[np.float32]
 
 _CALIBRATION_SHARE = 2  # every second real window makes the ranges, the others judge
+_REACH = 8.0
 _SYNTHETIC_WINDOWS = 32
 _SYNTHETIC_SEED = 1
 
@@ -82,7 +83,7 @@ def sources_of(
     records = read_labelled(labelled, preprocess).windows
     events = event_windows(preprocess, records, most=len(real))
     mixed = np.stack([real[: len(events)], events], axis=1).reshape(-1, *real.shape[1:])  # halves hold as much of each
-    return Sources(mixed[:most], metric_of(preprocess, records) if is_trained else None)
+    return Sources(mixed[:most], remembered(metric_of(preprocess, records)) if is_trained else None)
 
 
 def quantise_artefact(
@@ -109,12 +110,23 @@ def quantise_artefact(
     preprocess = Preprocess(OrtSession(source).manifest)
     evidence = Evidence(
         calibration=iter([real[::_CALIBRATION_SHARE]]),
-        windows={"real windows": real[1::_CALIBRATION_SHARE], "awkward windows": awkward_windows(preprocess)},
+        windows={"real windows": real[1::_CALIBRATION_SHARE], "awkward windows": _within_reach(preprocess, real)},
         metric=sources.metric,
     )
     report = best_artefact(source, output, wanted, evidence, bench=bench)
     write_report(output, checks, report)
     return report
+
+
+def _within_reach(preprocess: Preprocess, real: Float32) -> Float32:
+    """The awkward windows that integers with the range of real windows can speak of at all.
+
+    A normalisation that keeps the mean makes numbers of thousands of a sensor that stands far from zero, where real
+    windows have tens: of those an integer says no more than that they are large.
+    """
+    awkward = awkward_windows(preprocess)
+    largest = np.abs(awkward).reshape(len(awkward), -1).max(axis=1)
+    return awkward[largest <= _REACH * np.abs(real).max()]
 
 
 def write_report(artefact: Path, checks: tuple[Check, ...], report: Report | None) -> None:

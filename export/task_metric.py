@@ -38,6 +38,18 @@ def metric_of(preprocess: Preprocess, windows: tuple[LabelledWindow, ...]) -> Me
     return event_metric(preprocess, windows) if task == "event_detection" else pick_metric(windows)
 
 
+def remembered(metric: Metric) -> Metric:
+    """Measure each artefact once: a gate asks for fp32's figures again for every target."""
+    known: dict[str, dict[str, float]] = {}
+
+    def measure(session: Session) -> dict[str, float]:
+        if session.digest not in known:
+            known[session.digest] = metric(session)
+        return known[session.digest]
+
+    return measure
+
+
 def event_windows(preprocess: Preprocess, records: tuple[LabelledWindow, ...], *, most: int) -> Float32:
     """Network input with an event in it, at most so many windows; a record that is too short stands between silence."""
     width = preprocess.manifest.window_samples

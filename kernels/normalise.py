@@ -100,14 +100,15 @@ def _scopes(channels: int, *, joint: bool) -> list[tuple[int, int]]:
 def normalise_std_into(x: Samples, out: Float32, *, joint: bool, ddof: int, eps: float) -> None:
     """Divide by the standard deviation: out = x / (std + eps).
 
-    The deviation is taken about the mean, and the mean is not removed from the data.
+    The deviation is taken about the mean, and the mean is not removed from the data. A component that never moves is
+    dead, whatever value it stands at: it gives zeros, and not its value over `eps`.
 
     Parameters
     ----------
     x : int16, int32 or float32 (channel, sample)
         Counts. A NaN makes everything that shares its divisor NaN. No samples: nothing is done.
     out : float32 (channel, sample)
-        May be `x` itself if `x` is float32. All zeros where the divisor is 0.
+        May be `x` itself if `x` is float32. All zeros where the deviation is 0.
     joint : bool
         One divisor (and one mean) over all channels, else one for each channel.
     ddof : int
@@ -127,7 +128,8 @@ def normalise_std_into(x: Samples, out: Float32, *, joint: bool, ddof: int, eps:
     if not 0 <= ddof < count:
         raise ArrayError(f"ddof: found {ddof} for {count} values, wanted 0 to {count - 1}")
     for first, stop in _scopes(x.shape[0], joint=joint):
-        _divide_into(x, first, stop, _std(x, first, stop, ddof) + eps, out)
+        spread = _std(x, first, stop, ddof)
+        _divide_into(x, first, stop, spread + eps if spread else 0.0, out)
 
 
 def normalise_max_abs_into(x: Samples, out: Float32, *, joint: bool, eps: float) -> None:

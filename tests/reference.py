@@ -87,14 +87,14 @@ def resample(x: Numbers, taps: Real, down: int) -> Real:
 
 
 def normalise(x: Numbers, *, joint: bool, ddof: int | None, eps: float) -> Real:
-    """Divide: x / (std + eps), or x / (max|x| + eps) where `ddof` is None; a divisor of 0 gives zeros."""
+    """Divide: x / (std + eps), or x / (max|x| + eps) where `ddof` is None; a std or a maximum of 0 gives zeros."""
     wide = x.astype(np.float64)
     axis = None if joint else 1
     if ddof is None:
         spread = np.abs(wide).max(axis=axis, keepdims=True)
     else:
         spread = wide.std(axis=axis, ddof=ddof, keepdims=True)
-    divisor = np.broadcast_to(spread + eps, wide.shape)
+    divisor = np.broadcast_to(np.where(spread == 0.0, 0.0, spread + eps), wide.shape)
     return np.asarray(np.divide(wide, divisor, out=np.zeros_like(wide), where=divisor != 0.0))
 
 

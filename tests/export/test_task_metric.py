@@ -13,11 +13,19 @@ from labelled import write_labelled
 
 from seisedge.edge.manifest import Manifest, Provenance, Quantization, Verification
 from seisedge.edge.preprocess import Preprocess
+from seisedge.edge.session import Session
 from seisedge.export.dataset import LabelledWindow, read_labelled
 from seisedge.export.errors import TrainingDataError
 from seisedge.export.registry import find
 from seisedge.export.synthetic import NODES, SAMPLES, synthetic_set
-from seisedge.export.task_metric import event_metric, event_windows, metric_of, pick_metric, waveform_metric
+from seisedge.export.task_metric import (
+    event_metric,
+    event_windows,
+    metric_of,
+    pick_metric,
+    remembered,
+    waveform_metric,
+)
 
 Float32 = npt.NDArray[np.float32]
 
@@ -190,3 +198,16 @@ def test_components_are_found_under_the_names_they_stand_for(tmp_path: Path) -> 
     np.testing.assert_array_equal(other, seen[[0, 2, 1]])  # Z, N, E and Z, X, Y, where X is E
     with pytest.raises(TrainingDataError, match="source-inversion: found labelled windows of Z, N, E, wanted a comp"):
         read_labelled(validation, Preprocess(manifest_of("source-inversion")))
+
+
+def test_an_artefact_is_measured_once() -> None:
+    asked: list[str] = []
+
+    def metric(session: Session) -> dict[str, float]:
+        asked.append(session.digest)
+        return {"f1": float(len(asked))}
+
+    once = remembered(metric)
+    sessions = [Oracle(manifest_of("gpd"), lambda windows: [windows], digest) for digest in ("a", "b", "a")]
+    assert [once(each)["f1"] for each in sessions] == [1, 2, 1]
+    assert asked == ["a", "b"]

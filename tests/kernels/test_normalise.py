@@ -126,3 +126,14 @@ def test_the_signed_maximum_turns_a_negative_window_over() -> None:
     with pytest.raises(ArrayError, match="out: found dtype"):
         normalise_signed_max_into(x, reference.untyped(x.astype(np.float64)))
     normalise_signed_max_into(np.zeros((2, 0), np.float32), np.zeros((2, 0), np.float32))
+
+
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32])
+def test_a_component_that_never_moves_is_dead_wherever_it_stands(dtype: type, *, joint: bool) -> None:
+    x = np.full((2, 50), 12345, dtype)
+    assert not normalised(x, joint=joint, ddof=0, eps=1e-6).any()
+    x[1, 3] += 1
+    found = normalised(x, joint=False, ddof=0, eps=1e-6)
+    assert not found[0].any()
+    assert found[1].all()
