@@ -60,6 +60,13 @@ bench: setup ## speed and memory beside rivals; writes benchmarks/results/
 	$(BIN)/python benchmarks/scan_ridgecrest.py
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 
+zoo: setup ## every model, precision and target: docs/zoo.md (long; goes on where it was stopped)
+	$(BIN)/python benchmarks/zoo.py
+
+emulated: setup ## int8 artefacts of the zoo on emulated processors (Debian, root once for the packages)
+	test -d build/arm64-root || benchmarks/arm64_root.sh
+	$(BIN)/python benchmarks/emulated_cpus.py
+
 readme: setup ## make the README's tables anew
 	$(BIN)/python docs/readme_tables.py
 
@@ -68,4 +75,4 @@ demo: $(VENV)/.demo ## picks of a real record, with a picture: demo/picks.png
 
 check: lint types test test-nojit test-install ## all that CI runs
 
-.PHONY: help setup typeview lint format types test test-all test-nojit test-install bench readme demo check
+.PHONY: help setup typeview lint format types test test-all test-nojit test-install bench zoo emulated readme demo check
