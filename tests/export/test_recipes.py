@@ -161,6 +161,28 @@ def test_every_row_runs_and_any_chunking_gives_the_same_bits(name: str, tmp_path
     assert wanted or recipe.task == "phase_classification"
 
 
+def with_holes(feed: list[packets.Feed]) -> list[packets.Feed]:
+    """One component dies in the middle and comes back; every component has a short gap of its own."""
+    found: list[packets.Feed] = []
+    for component, whole in feed:
+        npts = whole.samples.size
+        gap = npts * (4 + component % 3) // 8
+        found.append((component, whole.cut(0, gap)))
+        found.append((component, whole.cut(gap + (npts // 20 if component == 0 else 7), npts)))
+    return found
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_every_row_keeps_the_law_on_late_repeated_and_missing_packets(name: str, tmp_path: Path) -> None:
+    recipe = REGISTRY[name].recipe
+    path = artefacts.write_artefact(tmp_path / "m.onnx", stand_in(recipe), artefacts.tiny_manifest(recipe).to_json())
+    session, feed = OrtSession(path), with_holes(feed_of(recipe))
+    wanted = results(session, packets.in_order(feed, round(2 * recipe.sampling_rate * 4)), batch=64)
+    cutting = packets.Cutting(seed=len(name), longest_s=20.0, late_s=4.0, twice=0.2, overlapping=0.2)
+    assert_same(results(session, packets.shuffled(feed, cutting), batch=3), wanted)
+    assert wanted or recipe.task == "phase_classification"
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.long] if name in LONG else []) for name in FACTS]
 )
