@@ -204,7 +204,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """Write the text that goes into the artefact; `read_manifest` gives back an equal manifest."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False)
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def read_manifest(text: str, where: str) -> Manifest:

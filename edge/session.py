@@ -20,7 +20,7 @@ from .targets import host_target, runs_on
 
 Float32 = npt.NDArray[np.float32]
 
-_MAX_MODEL_BYTES = 1 << 30
+MAX_MODEL_BYTES = 1 << 30
 _LOAD_ERRORS: tuple[type[Exception], ...] = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
@@ -87,7 +87,7 @@ class OrtSession:
 
     def __init__(self, path: Path, *, any_target: bool = False) -> None:
         identity = _identity(path)
-        self._session = _load(path)
+        self._session = load_graph(path)
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
             raise ModelError(
@@ -148,8 +148,8 @@ def _identity(path: Path) -> tuple[int, int, int]:
             status = os.fstat(file.fileno())
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-    if status.st_size > _MAX_MODEL_BYTES:
-        raise ModelError(f"{path}: found more than {_MAX_MODEL_BYTES} bytes, wanted an ONNX model")
+    if status.st_size > MAX_MODEL_BYTES:
+        raise ModelError(f"{path}: found more than {MAX_MODEL_BYTES} bytes, wanted an ONNX model")
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
@@ -158,8 +158,14 @@ def _digest(path: Path) -> str:
         return check_seal(file, os.fstat(file.fileno()).st_size, str(path))
 
 
-def _load(path: Path) -> ort.InferenceSession:
-    """Load the graph from the file itself: its bytes in memory beside it would be the largest thing there."""
+def load_graph(path: Path) -> ort.InferenceSession:
+    """Load a graph from the file itself: its bytes in memory beside it would be the largest thing there.
+
+    Raises
+    ------
+    ModelError
+        ONNX Runtime cannot load it.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

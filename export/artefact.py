@@ -34,10 +34,10 @@ from .single_file import join_weights
 UNQUANTIZED = Quantization("fp32", "any", None, None, ())
 """What the manifest of every fp32 artefact says."""
 
-_GOLDEN_SEED = 20210401
+GOLDEN_SEED = 20210401
 _GOLDEN_WINDOWS = 4
 _LARGE_INPUT = 4096  # numbers of a window above which two windows are enough: the outputs are as many
-_GOLDEN_TOLERANCE = 1e-4  # fp32 on another CPU: a few units in the last place through every layer
+GOLDEN_TOLERANCE = 1e-4  # fp32 on another CPU: a few units in the last place through every layer
 _LARGEST_BATCH = 4096
 
 
@@ -71,10 +71,10 @@ def export_fp32(
             version=source.version,
             quantization=UNQUANTIZED,
             verification=Verification(
-                golden_seed=_GOLDEN_SEED,
+                golden_seed=GOLDEN_SEED,
                 golden_windows=_golden_count(recipe.input.shape),
                 golden_output=tuple(float(value) for value in drawn(golden)),
-                tolerance=_GOLDEN_TOLERANCE,
+                tolerance=GOLDEN_TOLERANCE,
                 parity={"torch_to_onnx_max_abs": difference},
                 quality=quality or {},
             ),
@@ -204,7 +204,7 @@ def torch_outputs(module: nn.Module, windows: npt.NDArray[np.float32]) -> tuple[
 def golden_windows(recipe_shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """The golden input, as `Verification` defines it."""
     shape = (_golden_count(recipe_shape), *recipe_shape)
-    return np.random.default_rng(_GOLDEN_SEED).standard_normal(shape, dtype=np.float32)
+    return np.random.default_rng(GOLDEN_SEED).standard_normal(shape, dtype=np.float32)
 
 
 def _golden_count(recipe_shape: tuple[int, ...]) -> int:

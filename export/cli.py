@@ -12,16 +12,20 @@ from seisedge.edge import models
 from seisedge.edge.session import OrtSession
 
 from .cli_artefact import export, quantize, verify
+from .cli_recipe import recipe, wrap
 from .cli_train import train
 from .cli_weights import import_weights
 from .command_errors import reports_errors
 from .registry import REGISTRY, find
+from .show import describe_artefact, describe_recipe
 
 _LIST_VERSION = 1
 _EPILOG = """\b
 Examples:
   edge-export list
   edge-export show seismo-performer
+  edge-export recipe seismo-performer -o mine.toml
+  edge-export wrap mine.onnx --recipe mine.toml -o artefact.onnx
   edge-export import-weights seismo-performer w_model_performer_v2.0.h5 -o performer.npz
   edge-export export seismo-performer --weights performer.npz -o performer.onnx
   edge-export verify performer.onnx --weights performer.npz --data archive/
@@ -69,18 +73,20 @@ def list_models(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command 
 
 @main.command()
 @click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable: the recipe, or the manifest with its digest.")
 @reports_errors
-def show(model: str) -> None:
-    """Show a model's recipe, or an artefact's manifest, as JSON. MODEL is a name or an .onnx file."""
-    if model in REGISTRY:
-        click.echo(json.dumps(dataclasses.asdict(find(model).recipe), indent=1))
-        return
-    if not Path(model).is_file() and Path(model).suffix != ".onnx":
-        find(model)
-    session = OrtSession(models.find_model(model))
-    value = {"digest": session.digest, **dataclasses.asdict(session.manifest)}
-    click.echo(json.dumps(value, indent=1))
+def show(model: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    """Show what MODEL is fed, what it gives and what is known of it. MODEL is a name or an .onnx file."""
+    if model in REGISTRY or (not Path(model).is_file() and Path(model).suffix != ".onnx"):
+        recipe = find(model).recipe
+        lines, value = describe_recipe(recipe), dataclasses.asdict(recipe)
+    else:
+        path = models.find_model(model)
+        session = OrtSession(path, any_target=True)
+        lines = describe_artefact(session.manifest, digest=session.digest, size=path.stat().st_size)
+        value = {"digest": session.digest, **dataclasses.asdict(session.manifest)}
+    click.echo(json.dumps(value, indent=1) if as_json else "\n".join(lines))
 
 
-for _command in (import_weights, export, verify, quantize, train):
+for _command in (import_weights, export, quantize, verify, recipe, wrap, train):
     main.add_command(_command)

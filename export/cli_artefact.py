@@ -84,9 +84,9 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
     source = Source(version, digest, training_data, licence, citation)
     wanted = None if precision == "fp32" else Wanted(cast("Precision", precision), _processors(target))
     job = Job(network, row.recipe, source, wanted, data, labelled, is_trained=untrained is None)
-    with _showing_figures():
+    with showing_figures():
         outcome = export_artefact(job, output)
-    _show_checks(outcome.checks)
+    show_checks(outcome.checks)
     _show_report(outcome.report)
     click.echo(f"{output}: {output.stat().st_size:,} bytes")
 
@@ -111,7 +111,7 @@ def quantize(
     from .quantize_job import quantise_artefact, sources_of  # noqa: PLC0415
 
     wanted = Wanted(precision, _processors(target))
-    with _showing_figures():
+    with showing_figures():
         report = quantise_artefact(artefact, output, wanted, sources_of(artefact, data, labelled))
     _show_report(report)
     click.echo(f"{output}: {output.stat().st_size:,} bytes")
@@ -130,7 +130,7 @@ def verify(artefact: Path, weights: Path | None, data: tuple[Path, ...]) -> None
     manifest = OrtSession(artefact).manifest
     network = None if weights is None else _network(find(manifest.name), weights, None)[0]
     checks = tuple(run_checks(artefact, network, data))
-    _show_checks(checks)
+    show_checks(checks)
     require_passed(checks, str(artefact))
 
 
@@ -155,7 +155,7 @@ def _processors(target: str) -> ProcessorTarget:
 
 
 @contextmanager
-def _showing_figures() -> Generator[None, None, None]:
+def showing_figures() -> Generator[None, None, None]:
     """Show what was measured of an artefact that is refused."""
     from .export_job import ChecksError  # noqa: PLC0415 - keeps `list` and `--help` quick
     from .gate import GateError  # noqa: PLC0415
@@ -166,11 +166,12 @@ def _showing_figures() -> Generator[None, None, None]:
         _show_report(error.report)
         raise
     except ChecksError as error:
-        _show_checks(error.checks)
+        show_checks(error.checks)
         raise
 
 
-def _show_checks(checks: Sequence[Check]) -> None:
+def show_checks(checks: Sequence[Check]) -> None:
+    """Show each check on a line: passed or not, its name, its figure, the bound."""
     for check in checks:
         mark = "ok" if check.passed else "FAILED"
         click.echo(f"{mark:<8}{check.name:<58}{check.found:>12.3g}  (at most {check.bound:.3g})")

@@ -126,7 +126,8 @@ def _within_reach(preprocess: Preprocess, real: Float32) -> Float32:
     """
     awkward = awkward_windows(preprocess)
     largest = np.abs(awkward).reshape(len(awkward), -1).max(axis=1)
-    return awkward[largest <= _REACH * np.abs(real).max()]
+    within: Float32 = awkward[largest <= _REACH * np.abs(real).max()]
+    return within
 
 
 def write_report(artefact: Path, checks: tuple[Check, ...], report: Report | None) -> None:

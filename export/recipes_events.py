@@ -68,8 +68,8 @@ CONVNETQUAKE = Recipe(
 )
 
 # mingzhaochina/ConvNetQuake: nine convolutions, windows of 30 s at steps of 31, behind a causal 0.5 to 20 Hz band-pass.
-# Its second class never got an example: the catalogue's 0 became 1 and "no event" 0, so that events are class 2. It also
-# skips windows that are mostly zeros or below 600 counts, which says nothing of another sensor: left out.
+# Events are its class 2 (measured); class 1, which its catalogue would have, never got an example. It also skips
+# windows that are mostly zeros or below 600 counts, which says nothing of another sensor: left out.
 WENCHUAN_LABELS = ("no event", "unused", "event")
 CONVNETQUAKE_WENCHUAN = dataclasses.replace(
     CONVNETQUAKE,

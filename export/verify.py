@@ -29,6 +29,9 @@ _TOLERANCE = 1e-5
 root mean square. Where an input is so awkward that torch itself is further than that from its own float64, the bound
 is four times that distance."""
 
+AWKWARD = ("silence", "a constant", "full scale", "one count", "a dead component", "noise", "an offset", "a ramp")
+"""What the awkward windows are, in their order."""
+
 
 @dataclass(frozen=True)
 class Check:

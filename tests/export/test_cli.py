@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import artefacts
+import onnx
 import pytest
 from click.testing import CliRunner, Result
 from labelled import write_labelled
 
 from seisedge.edge.session import OrtSession
+from seisedge.export import wrap
 from seisedge.export.cli import main
 from seisedge.export.registry import find
 from seisedge.export.weights import save_weights
@@ -36,10 +39,49 @@ def test_list_is_an_array_of_objects_with_budgets() -> None:
 
 
 def test_show_gives_a_recipe_or_an_artefacts_manifest(tiny_path: Path) -> None:
-    assert json.loads(run("show", "spec-cnn").stdout)["window_samples"] == 400
-    shown = json.loads(run("show", tiny_path).stdout)
+    assert json.loads(run("show", "spec-cnn", "--json").stdout)["window_samples"] == 400
+    shown = json.loads(run("show", tiny_path, "--json").stdout)
     assert shown["name"] == "tiny"
     assert len(shown["digest"]) == 64
+    assert run("show", "spec-cnn").stdout.startswith("spec-cnn\n  system            ")
+    words = run("show", tiny_path).stdout
+    assert words.startswith("tiny, version 1\n")
+    assert shown["digest"] in words
+
+
+def test_a_recipe_is_a_start_for_an_artefact_of_ones_own(tmp_path: Path) -> None:
+    onnx.save(artefacts.tiny_graph(), tmp_path / "mine.onnx")
+    recipe, output = tmp_path / "mine.toml", tmp_path / "artefact.onnx"
+    assert run("recipe", "seismo-performer", "-o", recipe).exit_code == 0
+    assert run("recipe", "seismo-performer").stdout == recipe.read_text()
+    result = run("wrap", tmp_path / "mine.onnx", "--recipe", recipe, "-o", output, "--licence", "MIT")
+    assert result.exit_code == 0, result.output
+    assert "ok      awkward windows: batch of 1, 2, 7 or all, same bits" in result.stdout
+    assert f"{output}: {output.stat().st_size:,} bytes" in result.stdout
+    assert OrtSession(output).manifest.provenance.licence == "MIT"
+    assert run("verify", output).exit_code == 0
+    assert run("recipe", output).stdout == recipe.read_text()
+
+
+def test_a_recipe_that_somebody_edited_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("edited")
+    result = run("recipe", "seismo-performer", "-o", path)
+    assert result.exit_code == 2
+    assert "mine.toml: is there already" in result.stderr
+    assert path.read_text() == "edited"
+
+
+def test_a_graph_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnx.save(artefacts.tiny_graph(), tmp_path / "mine.onnx")
+    recipe, output = tmp_path / "mine.toml", tmp_path / "artefact.onnx"
+    run("recipe", "seismo-performer", "-o", recipe)
+    monkeypatch.setattr(wrap, "GOLDEN_TOLERANCE", -1.0)
+    result = run("wrap", tmp_path / "mine.onnx", "--recipe", recipe, "-o", output)
+    assert result.exit_code == 1
+    assert "FAILED" in result.stdout
+    assert f"{tmp_path / 'mine.onnx'}: golden input: the graph as written" in result.stderr
+    assert not output.exists()
 
 
 def test_help_has_examples() -> None:
@@ -49,6 +91,9 @@ def test_help_has_examples() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (("recipe", "spec-cn"), 2, "found 'spec-cn'; did you mean 'spec-cnn'?"),
+        (("recipe", "nowhere.onnx"), 2, "nowhere.onnx"),
+        (("wrap", "x.onnx", "--recipe", "nowhere.toml", "-o", "y.onnx"), 1, "nowhere.toml: cannot be read"),
         (("show", "spec-cn"), 2, "found 'spec-cn'; did you mean 'spec-cnn'?"),
         (("import-weights", "spec-cnn", "nowhere.h5", "-o", "w.npz"), 1, "nowhere.h5: no such file"),
         (("import-weights", "spec-cnn", "w.h5", "-o", "w.txt"), 2, "found suffix '.txt', wanted .npz"),

@@ -131,7 +131,7 @@ def test_the_signed_maximum_turns_a_negative_window_over() -> None:
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32])
 def test_a_component_that_never_moves_is_dead_wherever_it_stands(dtype: type, *, joint: bool) -> None:
-    x = np.full((2, 50), 12345, dtype)
+    x: reference.Numbers = np.full((2, 50), 12345, dtype)
     assert not normalised(x, joint=joint, ddof=0, eps=1e-6).any()
     x[1, 3] += 1
     found = normalised(x, joint=False, ddof=0, eps=1e-6)
