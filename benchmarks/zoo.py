@@ -16,6 +16,7 @@ import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -89,19 +90,17 @@ def page() -> str:
 
 def read_row(path: Path) -> ZooRow:
     """Read what `main` wrote."""
-    value = json.loads(path.read_text(encoding="utf-8"))
-    entries = [
-        Entry(
-            **{
-                **each,
-                "error": tuple(each["error"]),
-                "latency_ms": {int(key): ms for key, ms in each["latency_ms"].items()},
-                "ratio": {int(key): ratio for key, ratio in each["ratio"].items()},
-            }
-        )
-        for each in value.pop("entries")
-    ]
-    return ZooRow(**value, entries=entries)
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    value["entries"] = [_read_entry(each) for each in value["entries"]]
+    return ZooRow(**value)
+
+
+def _read_entry(value: dict[str, Any]) -> Entry:
+    """JSON has no tuples, and text for keys."""
+    value["error"] = tuple(value["error"])
+    for key in ("latency_ms", "ratio"):
+        value[key] = {int(batch): figure for batch, figure in value[key].items()}
+    return Entry(**value)
 
 
 def section(row: ZooRow) -> str:

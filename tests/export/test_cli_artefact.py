@@ -122,7 +122,7 @@ def test_integers_want_data(tmp_path: Path) -> None:
 
 def test_a_network_that_onnx_does_not_follow_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "_TOLERANCE", -1.0)
-    monkeypatch.setattr(verify, "_rounding", lambda *_: -1.0)
+    monkeypatch.setattr(verify, "_rounding", lambda *_: -1.0)  # pyright: ignore[reportUnknownLambdaType]
     result = run("export", "spec-cnn", "--untrained", 7, "-o", tmp_path / "x.onnx")
     assert result.exit_code == 1
     assert "torch against ONNX, batch 1: found" in result.stderr
