@@ -67,6 +67,9 @@ emulated: setup ## int8 artefacts of the zoo on emulated processors (Debian, roo
 	test -d build/arm64-root || benchmarks/arm64_root.sh
 	$(BIN)/python benchmarks/emulated_cpus.py
 
+tensorrt-api: setup ## the names of TensorRT that we use, in its real bindings from 10.3 to 11.4
+	$(BIN)/python benchmarks/check_tensorrt_api.py
+
 readme: setup ## make the README's tables anew
 	$(BIN)/python docs/readme_tables.py
 
@@ -75,4 +78,4 @@ demo: $(VENV)/.demo ## picks of a real record, with a picture: demo/picks.png
 
 check: lint types test test-nojit test-install ## all that CI runs
 
-.PHONY: help setup typeview lint format types test test-all test-nojit test-install bench zoo emulated readme demo check
+.PHONY: help setup typeview lint format types test test-all test-nojit test-install bench zoo emulated tensorrt-api readme demo check

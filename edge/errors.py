@@ -23,3 +23,7 @@ class ManifestError(DataError):
 
 class ModelError(DataError):
     """An artefact cannot be loaded, or does not match its manifest."""
+
+
+class GpuError(SeisedgeError):
+    """There is no GPU, no driver or no TensorRT, or it failed."""

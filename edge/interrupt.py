@@ -28,6 +28,11 @@ class StopSignal(AbstractContextManager["StopSignal"]):
         if self._owns:
             signal.signal(signal.SIGINT, self._previous)
 
+    @property
+    def is_set(self) -> bool:
+        """Whether SIGINT came."""
+        return self._stopped
+
     def check(self) -> None:
         """Raise KeyboardInterrupt if SIGINT came."""
         if self._stopped:

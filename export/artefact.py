@@ -26,6 +26,7 @@ from torch import nn
 from seisedge.edge.manifest import METADATA_KEY, Manifest, Provenance, Quantization, Verification
 from seisedge.edge.seal import metadata_entry, seal_of
 from seisedge.edge.session import drawn
+from seisedge.edge.whole_file import whole_file
 
 from .networks.gru_export import gru_translations
 from .recipe import Recipe
@@ -64,7 +65,7 @@ def export_fp32(
     quality
         Figures of its evaluation, for the manifest.
     """
-    with _whole_file(path) as draft:
+    with whole_file(path) as draft:
         _export_model(module.eval(), recipe, draft)
         golden, difference = _golden(module, draft, recipe)
         manifest = recipe.manifest(
@@ -99,32 +100,9 @@ def tool_versions() -> dict[str, str]:
 def write_artefact(graph: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
     """Write the graph with the manifest as its only metadata, sealed: see `edge.seal`."""
     del graph.metadata_props[:]
-    with _whole_file(path) as draft:
+    with whole_file(path) as draft:
         draft.write_bytes(graph.SerializeToString())
         _complete(draft, manifest)
-
-
-def write_whole(content: bytes, path: Path) -> None:
-    """Write a file that appears whole or not at all, its folder with it."""
-    with _whole_file(path) as draft:
-        draft.write_bytes(content)
-
-
-@contextmanager
-def _whole_file(path: Path) -> Generator[Path, None, None]:
-    """Give a name beside `path` to write to; what stands there at the end becomes `path`, at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    draft = Path(name)
-    try:
-        yield draft
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.chmod(0o644)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _complete(draft: Path, manifest: Manifest) -> None:

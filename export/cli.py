@@ -12,11 +12,11 @@ from seisedge.edge import models
 from seisedge.edge.session import OrtSession
 
 from .cli_artefact import export, quantize, verify
+from .cli_engine import engine
 from .cli_recipe import recipe, wrap
 from .cli_train import train
 from .cli_weights import import_weights
 from .command_errors import reports_errors
-from .registry import REGISTRY, find
 from .show import describe_artefact, describe_recipe
 
 _LIST_VERSION = 1
@@ -45,6 +45,8 @@ def main() -> None:
 @reports_errors
 def list_models(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """List the models that can be built."""
+    from .registry import REGISTRY  # noqa: PLC0415 - torch comes with it
+
     embedded = models.embedded_models()
     rows = [
         {
@@ -77,6 +79,8 @@ def list_models(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command 
 @reports_errors
 def show(model: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Show what MODEL is fed, what it gives and what is known of it. MODEL is a name or an .onnx file."""
+    from .registry import REGISTRY, find  # noqa: PLC0415 - torch comes with it
+
     if model in REGISTRY or (not Path(model).is_file() and Path(model).suffix != ".onnx"):
         recipe = find(model).recipe
         lines, value = describe_recipe(recipe), dataclasses.asdict(recipe)
@@ -88,5 +92,5 @@ def show(model: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the com
     click.echo(json.dumps(value, indent=1) if as_json else "\n".join(lines))
 
 
-for _command in (import_weights, export, quantize, verify, recipe, wrap, train):
+for _command in (import_weights, export, quantize, verify, recipe, wrap, engine, train):
     main.add_command(_command)

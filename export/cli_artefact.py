@@ -14,13 +14,13 @@ from seisedge.edge.session import OrtSession
 from seisedge.edge.targets import ProcessorTarget
 
 from .command_errors import FILE, reports_errors
-from .registry import Model, find
 
 if TYPE_CHECKING:
     from torch import nn
 
     from .candidates import Precision
     from .gate import Report
+    from .registry import Model
     from .verify import Check
 
 
@@ -71,9 +71,10 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
       edge-export export gpd --weights gpd.npz --precision auto --data archive/ --labelled val.npz -o gpd.onnx
       edge-export export gpd --weights gpd.npz --precision int8 --target arm --data archive/ -o gpd-arm.onnx
     """
-    from .artefact import Source  # noqa: PLC0415 - keeps `list` and `--help` quick
+    from .artefact import Source  # noqa: PLC0415 - keeps `--help` quick
     from .export_job import Job, export_artefact  # noqa: PLC0415
     from .gate import Wanted  # noqa: PLC0415
+    from .registry import find  # noqa: PLC0415
 
     if (weights is None) == (untrained is None):
         raise UsageError("weights: wanted one of --weights FILE and --untrained SEED")
@@ -124,7 +125,8 @@ def quantize(
 @reports_errors
 def verify(artefact: Path, weights: Path | None, data: tuple[Path, ...]) -> None:
     """Check an artefact on this machine: golden input, batch sizes, and torch when WEIGHTS are given."""
-    from .export_job import require_passed  # noqa: PLC0415 - keeps `list` and `--help` quick
+    from .export_job import require_passed  # noqa: PLC0415 - keeps `--help` quick
+    from .registry import find  # noqa: PLC0415
     from .verify import verify as run_checks  # noqa: PLC0415
 
     manifest = OrtSession(artefact).manifest

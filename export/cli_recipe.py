@@ -12,7 +12,6 @@ from seisedge.edge.session import OrtSession
 
 from .cli_artefact import show_checks, showing_figures
 from .command_errors import FILE, reports_errors
-from .registry import REGISTRY, find
 
 
 @click.command()
@@ -27,7 +26,8 @@ def recipe(model: str, output: Path | None) -> None:
       edge-export recipe inception -o mine.toml
       edge-export wrap mine.onnx --recipe mine.toml -o artefact.onnx
     """
-    from .recipe_toml import recipe_of, write_recipe  # noqa: PLC0415 - keeps `list` and `--help` quick
+    from .recipe_toml import recipe_of, write_recipe  # noqa: PLC0415 - keeps `--help` quick
+    from .registry import REGISTRY, find  # noqa: PLC0415 - torch comes with it
 
     if model in REGISTRY or Path(model).suffix != ".onnx":
         text = write_recipe(find(model).recipe)

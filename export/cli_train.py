@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from .command_errors import FILE, reports_errors
-from .registry import find
 
 
 @click.command()
@@ -24,7 +23,8 @@ def train(model: str, data: Path, output: Path, seed: int, epochs: int, threads:
 
     Ctrl-C ends the training early and exports what was learnt.
     """
-    from .train_job import TrainJob  # noqa: PLC0415 - keeps `list` and `--help` quick
+    from .registry import find  # noqa: PLC0415 - torch comes with it
+    from .train_job import TrainJob  # noqa: PLC0415
 
     job = TrainJob(find(model), data, seed=seed, epochs=epochs, threads=threads)
     click.echo(f"{job.describe()}")

@@ -9,7 +9,6 @@ import click
 from seisedge.edge.errors import UsageError
 
 from .command_errors import FILE, reports_errors
-from .registry import find
 
 
 @click.command("import-weights")
@@ -36,7 +35,8 @@ def import_weights(model: str, source: Path, output: Path, renames: tuple[str, .
       edge-export import-weights seismo-performer w_model_performer_v2.0.h5 -o performer.npz
       edge-export import-weights gpd mine.pt --rename '^encoder\.=blocks.' -o gpd.npz
     """
-    from .weights import load_weights, save_weights  # noqa: PLC0415 - keeps `list` and `--help` quick
+    from .registry import find  # noqa: PLC0415 - torch comes with it
+    from .weights import load_weights, save_weights  # noqa: PLC0415
     from .weights_named import parse_rename  # noqa: PLC0415
     from .weights_report import WeightMismatchError  # noqa: PLC0415
 

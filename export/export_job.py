@@ -8,7 +8,9 @@ from pathlib import Path
 
 from torch import nn
 
-from .artefact import Source, export_fp32, write_whole
+from seisedge.edge.whole_file import write_whole
+
+from .artefact import Source, export_fp32
 from .errors import VerificationError
 from .gate import Report, Wanted
 from .quantize_job import Sources, quantise_artefact, sources_of, write_report

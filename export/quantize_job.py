@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.session import OrtSession
+from seisedge.edge.whole_file import write_whole
 
-from .artefact import write_whole
 from .dataset import read_labelled
 from .errors import VerificationError
 from .gate import Bench, Evidence, Report, Wanted, best_artefact

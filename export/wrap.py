@@ -18,6 +18,7 @@ import onnxruntime as ort
 from seisedge.edge.manifest import Manifest, Output, Provenance, Verification
 from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.session import OrtSession, Session, drawn, load_graph
+from seisedge.edge.whole_file import write_whole
 
 from .artefact import (
     GOLDEN_SEED,
@@ -27,7 +28,6 @@ from .artefact import (
     golden_windows,
     tool_versions,
     write_artefact,
-    write_whole,
 )
 from .errors import VerificationError
 from .export_job import require_passed

@@ -1,0 +1,32 @@
+"""Files that appear whole or not at all: a loss of power in the middle leaves the old one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_whole(content: bytes, path: Path) -> None:
+    """Write a file that appears whole or not at all, its folder with it."""
+    with whole_file(path) as draft:
+        draft.write_bytes(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Generator[Path, None, None]:
+    """Give a name beside `path` to write to; what stands there at the end becomes `path`, at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    draft = Path(name)
+    try:
+        yield draft
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.chmod(0o644)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
