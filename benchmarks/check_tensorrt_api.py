@@ -35,10 +35,16 @@ FUNCTIONS = (
 LOOK = """
 import json, sys
 import tensorrt_bindings as trt
+def exists(path):
+    found = trt
+    for name in path.split("."):
+        if not hasattr(found, name):
+            return False
+        found = getattr(found, name)
+    return True
 used = json.loads(sys.argv[1])
-missing = [name for name in used if not hasattr(trt, name)]
-missing += [f"{name}.{member}" for name in used if hasattr(trt, name) for member in used[name]
-            if not hasattr(getattr(trt, name), member)]
+wanted = [path for name in used for path in (name, *(f"{name}.{member}" for member in used[name]))]
+missing = [path for path in wanted if not exists(path)]
 print(json.dumps([trt.__version__, missing]))
 """
 

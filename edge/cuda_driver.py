@@ -25,6 +25,7 @@ _ADDRESS = ctypes.c_uint64
 
 _ARGUMENTS: dict[str, tuple[type, ...]] = {
     "cuInit": (ctypes.c_uint,),
+    "cuGetErrorName": (ctypes.c_int, ctypes.POINTER(ctypes.c_char_p)),
     "cuDriverGetVersion": (ctypes.POINTER(ctypes.c_int),),
     "cuDeviceGetCount": (ctypes.POINTER(ctypes.c_int),),
     "cuDeviceGet": (ctypes.POINTER(ctypes.c_int), ctypes.c_int),
@@ -82,7 +83,9 @@ class CudaDriver:
                 "GPU's driver package"
             ) from error
         for name, arguments in _ARGUMENTS.items():
-            function = getattr(self._library, name)
+            function = getattr(self._library, name, None)
+            if function is None:
+                raise GpuError(f"GPU: found no {name} in {library}, wanted NVIDIA's driver of CUDA 11 or later")
             function.argtypes, function.restype = arguments, ctypes.c_int
         self._call("cuInit", 0)
         count = ctypes.c_int()
@@ -149,4 +152,6 @@ class CudaDriver:
     def _call(self, name: str, *arguments: object) -> None:
         status = getattr(self._library, name)(*arguments)
         if status != 0:
-            raise GpuError(f"GPU: {name} failed with CUDA error {status} (see cuda.h, CUresult)")
+            text = ctypes.c_char_p()
+            self._library.cuGetErrorName(status, ctypes.byref(text))
+            raise GpuError(f"GPU: {name} failed: {(text.value or b'unknown').decode('ascii', 'replace')} ({status})")

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from .errors import GpuError
 
 USED: dict[str, tuple[str, ...]] = {
     "ILogger": ("log", "Severity"),
+    "ILogger.Severity": ("ERROR", "INTERNAL_ERROR"),
     "Builder": (
         "create_network",
         "create_builder_config",
@@ -42,15 +45,15 @@ USED: dict[str, tuple[str, ...]] = {
     "ICudaEngine": (
         "create_execution_context",
         "get_tensor_dtype",
-        "get_tensor_shape",
         "get_tensor_profile_shape",
     ),
-    "IExecutionContext": ("set_input_shape", "set_tensor_address", "execute_async_v3"),
+    "IExecutionContext": ("set_input_shape", "set_tensor_address", "get_tensor_shape", "execute_async_v3"),
     "DataType": ("FLOAT",),
 }
 """Class → its members that are used."""
 
 OLDEST, TOO_NEW = (10, 3), (12, 0)
+_ERRORS_KEPT = 8
 
 
 def import_tensorrt() -> Any:  # noqa: ANN401 - a compiled module without types
@@ -78,16 +81,33 @@ def import_tensorrt() -> Any:  # noqa: ANN401 - a compiled module without types
 
 
 def make_logger(trt: Any) -> Any:  # noqa: ANN401 - TensorRT's own classes
-    """A logger that keeps errors for our messages and says nothing itself; its list is `.errors`."""
+    """A logger that keeps the last errors for our messages, in `.errors`, and says nothing itself."""
     severe = (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR)
 
     class Logger(trt.ILogger):  # type: ignore[misc]  # the base comes at run time
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
-            self.errors: list[str] = []
+            self.errors: deque[str] = deque(maxlen=_ERRORS_KEPT)
 
         def log(self, severity: object, msg: str) -> None:
             if severity in severe:
                 self.errors.append(" ".join(msg.split()))
 
     return Logger()
+
+
+def start(factory: Callable[[Any], Any], logger: Any) -> Any:  # noqa: ANN401 - TensorRT's own classes
+    """Make a `Builder` or a `Runtime`.
+
+    Raises
+    ------
+    GpuError
+        TensorRT does not start, as with a driver that is older than it wants.
+    """
+    try:
+        return factory(logger)
+    except TypeError as error:  # what its bindings make of a null pointer
+        reason = "; ".join(logger.errors) or str(error)
+        raise GpuError(
+            f"TensorRT: found a {factory.__name__} that does not start ({reason}): see nvidia-smi"
+        ) from error

@@ -10,6 +10,8 @@ import dataclasses
 import hashlib
 import json
 import math
+import threading
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,10 @@ import numpy.typing as npt
 
 from . import strict
 from .cuda_driver import LIBRARY, CudaDriver
-from .errors import GpuError, ModelError
+from .errors import GpuError, ManifestError, ModelError
 from .manifest import MAX_BYTES, Manifest
 from .session import golden_difference
-from .tensorrt_api import import_tensorrt, make_logger
+from .tensorrt_api import import_tensorrt, make_logger, start
 
 Float32 = npt.NDArray[np.float32]
 
@@ -87,62 +89,89 @@ def read_sidecar(plan: Path) -> Sidecar:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: found no JSON ({error}), wanted what edge-export engine writes") from error
-    sidecar = strict.read(Sidecar, value, str(path))
+    try:
+        sidecar = strict.read(Sidecar, value, "sidecar")
+    except ManifestError as error:
+        line = " ".join(str(error).split())  # a key may hold a line break
+        raise ManifestError(f"{path}: {line}") from error
     if sidecar.format != SIDECAR_FORMAT:
         raise ModelError(f"{path}: found format {sidecar.format}, wanted {SIDECAR_FORMAT}: build the engine again")
     return sidecar
 
 
 class DeviceEngine:
-    """An engine on the GPU with its buffers, which are taken once."""
+    """An engine on the GPU with its buffers, which are taken once; threads take turns.
+
+    Raises
+    ------
+    GpuError
+        TensorRT cannot read it, it is not the manifest's, or the GPU has no room for it.
+    """
 
     def __init__(self, trt: Any, driver: CudaDriver, plan: bytes, manifest: Manifest) -> None:  # noqa: ANN401
-        self._driver, self._manifest, self._logger = driver, manifest, make_logger(trt)
-        self._runtime = trt.Runtime(self._logger)
+        self.manifest, self.digest = manifest, hashlib.sha256(plan).hexdigest()
+        self._driver, self._logger, self._lock = driver, make_logger(trt), threading.Lock()
+        self._runtime = start(trt.Runtime, self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
-        if self._engine is None:
-            raise GpuError(f"engine of {manifest.name}: TensorRT cannot read it: {'; '.join(self._logger.errors)}")
+        self._require(self._engine is not None, "TensorRT cannot read it")
         self._context = self._engine.create_execution_context()
+        self._require(self._context is not None, "the GPU has no room for it")
         name = manifest.input.name
-        self.largest_batch = int(next(iter(self._engine.get_tensor_profile_shape(name, 0)[2])))
-        self._shapes = {each: tuple(self._engine.get_tensor_shape(each))[1:] for each in self._names()}
-        for each in self._names():
-            if self._engine.get_tensor_dtype(each) != trt.DataType.FLOAT:
-                raise GpuError(f"engine of {manifest.name}: {each}: found another type, wanted float32")
-        self._addresses = {
-            each: driver.allocate(4 * self.largest_batch * math.prod(shape)) for each, shape in self._shapes.items()
-        }
-        for each, address in self._addresses.items():
-            self._context.set_tensor_address(each, address)
-
-    def _names(self) -> list[str]:
-        return [self._manifest.input.name, *(output.name for output in self._manifest.outputs)]
+        self.largest_batch = int(self._engine.get_tensor_profile_shape(name, 0)[2][0])
+        self._set_batch(self.largest_batch, manifest.input.shape)
+        self._input = self._take_buffer(trt, name)
+        self._outputs = [self._take_buffer(trt, output.name) for output in manifest.outputs]
 
     def run(self, windows: Float32) -> list[Float32]:
         """Give the outputs of any number of windows, `largest_batch` of them at a time."""
-        most = self.largest_batch
-        parts = [self._run(windows[at : at + most]) for at in range(0, len(windows), most)]
-        return [np.concatenate(each) for each in zip(*parts, strict=True)]
-
-    def _run(self, windows: Float32) -> list[Float32]:
         source = np.ascontiguousarray(windows, np.float32)
-        self._driver.use()
-        first, *others = self._names()
-        self._context.set_input_shape(first, source.shape)
-        self._driver.write(self._addresses[first], source)
-        if not self._context.execute_async_v3(self._driver.stream):
-            raise GpuError(f"engine of {self._manifest.name}: a run failed: {'; '.join(self._logger.errors[-3:])}")
-        outputs = [np.empty((len(source), *self._shapes[each]), np.float32) for each in others]
-        for name, output in zip(others, outputs, strict=True):
-            self._driver.read(output, self._addresses[name])
-        self._driver.wait()
+        outputs = [np.empty((len(source), *buffer.shape), np.float32) for buffer in self._outputs]
+        with self._lock:
+            self._driver.use()
+            for at in range(0, len(source), self.largest_batch):
+                part = slice(at, at + self.largest_batch)
+                self._run(source[part], [output[part] for output in outputs])
         return outputs
 
     def close(self) -> None:
-        """Give the buffers back."""
-        for address in self._addresses.values():
-            self._driver.free(address)
-        self._addresses = {}
+        """Give everything back; nothing may be called afterwards."""
+        self._context = self._engine = self._runtime = None  # in this order, while the driver is there
+        for buffer in (self._input, *self._outputs):
+            self._driver.free(buffer.address)
+
+    def _run(self, windows: Float32, outputs: list[Float32]) -> None:
+        self._set_batch(len(windows), windows.shape[1:])
+        self._driver.write(self._input.address, windows)
+        self._require(self._context.execute_async_v3(self._driver.stream), "a run failed")
+        for buffer, output in zip(self._outputs, outputs, strict=True):
+            self._driver.read(output, buffer.address)
+        self._driver.wait()
+
+    def _set_batch(self, batch: int, shape: tuple[int, ...]) -> None:
+        whole = (batch, *shape)
+        self._require(self._context.set_input_shape(self.manifest.input.name, whole), f"no input of shape {whole}")
+
+    def _take_buffer(self, trt: Any, name: str) -> _Buffer:  # noqa: ANN401
+        self._require(self._engine.get_tensor_dtype(name) == trt.DataType.FLOAT, f"{name} is not float32")
+        batch, *shape = tuple(self._context.get_tensor_shape(name))
+        is_fixed = batch == self.largest_batch and min(shape, default=1) > 0
+        self._require(is_fixed, f"{name}: found shape {(batch, *shape)}, wanted (batch, …) of fixed sizes")
+        address = self._driver.allocate(4 * batch * math.prod(shape))
+        self._require(self._context.set_tensor_address(name, address), f"{name}: no such tensor")
+        return _Buffer(address, tuple(shape))
+
+    def _require(self, is_so: bool, otherwise: str) -> None:  # noqa: FBT001 - a condition
+        if not is_so:
+            reasons = f": {'; '.join(self._logger.errors)}" if self._logger.errors else ""
+            raise GpuError(f"engine of {self.manifest.name}: {otherwise}{reasons}")
+
+
+@dataclass(frozen=True)
+class _Buffer:
+    """Memory on the GPU for `largest_batch` windows, and the shape of one."""
+
+    address: int
+    shape: tuple[int, ...]
 
 
 class TensorRtSession:
@@ -166,15 +195,16 @@ class TensorRtSession:
     def __init__(self, plan: Path, *, library: str = LIBRARY) -> None:
         sidecar = read_sidecar(plan)
         content = _read_plan(plan)
-        self.digest = hashlib.sha256(content).hexdigest()
+        self.manifest, self.digest = sidecar.manifest, hashlib.sha256(content).hexdigest()
         if self.digest != sidecar.plan_digest:
             raise ModelError(f"{plan}: found SHA-256 {self.digest[:16]}…, its sidecar names another: build it again")
-        self.manifest = sidecar.manifest
-        self._driver = CudaDriver(library)
-        trt = import_tensorrt()
-        _require_same(plan, "TensorRT", str(trt.__version__), sidecar.tensorrt)
-        _require_same(plan, "compute capability", self._driver.gpu().compute_capability, sidecar.compute_capability)
-        self._engine = DeviceEngine(trt, self._driver, content, self.manifest)
+        with ExitStack() as opened:
+            driver = opened.enter_context(closing(CudaDriver(library)))
+            trt = import_tensorrt()
+            _require_same(plan, "TensorRT", str(trt.__version__), sidecar.tensorrt)
+            _require_same(plan, "compute capability", driver.gpu().compute_capability, sidecar.compute_capability)
+            self._engine = opened.enter_context(closing(DeviceEngine(trt, driver, content, self.manifest)))
+            self._opened = opened.pop_all()
 
     def run(self, windows: Float32) -> list[Float32]:
         """Give the outputs, in the manifest's order, of float32 (count, *shape)."""
@@ -186,8 +216,7 @@ class TensorRtSession:
 
     def close(self) -> None:
         """Give memory and GPU back."""
-        self._engine.close()
-        self._driver.close()
+        self._opened.close()
 
 
 def _read_plan(plan: Path) -> bytes:

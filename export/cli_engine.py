@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -34,9 +35,12 @@ def engine(
     from .engine import EngineOptions, build_engine  # noqa: PLC0415 - keeps `list` and `--help` quick
 
     options = EngineOptions(max_batch, usual_batch, workspace, timing_cache)
-    with click.progressbar(length=1, label="building", file=sys.stderr) as bar:
+    bar = click.progressbar(length=1, label="building", file=sys.stderr)
+    with ExitStack() as shown:
 
         def advance(phase: str, done: int, steps: int) -> None:
+            if not bar.entered:  # a refusal is one line, with no bar above it
+                shown.enter_context(bar)
             bar.label, bar.length = phase, max(1, steps)
             bar.update(done - bar.pos)
 

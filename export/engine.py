@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from seisedge.edge.errors import GpuError, ModelError, UsageError
 from seisedge.edge.interrupt import StopSignal
 from seisedge.edge.manifest import Manifest
 from seisedge.edge.session import OrtSession, golden_difference
-from seisedge.edge.tensorrt_api import import_tensorrt, make_logger
+from seisedge.edge.tensorrt_api import import_tensorrt, make_logger, start
 from seisedge.edge.tensorrt_session import SIDECAR_FORMAT, DeviceEngine, Sidecar, sidecar_path
 from seisedge.edge.whole_file import write_whole
 
@@ -47,13 +48,6 @@ class EngineOptions:
     timing_cache: Path | None = None
 
 
-class _OpenEngine:
-    """The engine before it has a file: what the golden check asks of a session."""
-
-    def __init__(self, engine: DeviceEngine, manifest: Manifest, digest: str) -> None:
-        self.manifest, self.digest, self.run = manifest, digest, engine.run
-
-
 def build_engine(
     artefact: Path,
     plan: Path,
@@ -77,25 +71,21 @@ def build_engine(
     KeyboardInterrupt
         Ctrl-C: the build stops at its next step.
     """
-    session = OrtSession(artefact, any_target=True)
-    manifest, content = session.manifest, artefact.read_bytes()
+    manifest, content = _read_artefact(artefact)
     options = _checked(manifest, options, str(artefact))
-    driver = CudaDriver(library)
-    try:
+    if plan.resolve() == artefact.resolve():
+        raise UsageError(f"{plan}: found the artefact itself as the engine's name, wanted another")
+    with closing(CudaDriver(library)) as driver:
         trt = import_tensorrt()
         built = _build(trt, content, manifest, options, on_step)
-        engine = DeviceEngine(trt, driver, built, manifest)
-        digest = hashlib.sha256(built).hexdigest()
-        difference = golden_difference(_OpenEngine(engine, manifest, digest))
+        with closing(DeviceEngine(trt, driver, built, manifest)) as engine:
+            difference = golden_difference(engine)
         gpu = driver.gpu()
-        engine.close()
-    finally:
-        driver.close()
     sidecar = Sidecar(
         format=SIDECAR_FORMAT,
         manifest=manifest,
-        artefact_digest=session.digest,
-        plan_digest=digest,
+        artefact_digest=hashlib.sha256(content).hexdigest(),
+        plan_digest=engine.digest,
         tensorrt=str(trt.__version__),
         gpu=gpu.name,
         compute_capability=gpu.compute_capability,
@@ -106,6 +96,14 @@ def build_engine(
     write_whole(built, plan)
     write_whole(sidecar.to_json().encode(), sidecar_path(plan))
     return sidecar
+
+
+def _read_artefact(path: Path) -> tuple[Manifest, bytes]:
+    """Give manifest and bytes; the session that looked at them is gone before the builder wants its memory."""
+    session, content = OrtSession(path, any_target=True), path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != session.digest:
+        raise ModelError(f"{path}: found another file there than a moment before, wanted one that stays")
+    return session.manifest, content
 
 
 def _checked(manifest: Manifest, options: EngineOptions, where: str) -> EngineOptions:
@@ -126,7 +124,7 @@ def _checked(manifest: Manifest, options: EngineOptions, where: str) -> EngineOp
 
 def _build(trt: Any, model: bytes, manifest: Manifest, options: EngineOptions, on_step: OnStep) -> bytes:  # noqa: ANN401
     logger = make_logger(trt)
-    builder = trt.Builder(logger)
+    builder = start(trt.Builder, logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(model):
@@ -159,8 +157,8 @@ def _load_timings(config: Any, path: Path | None) -> None:  # noqa: ANN401
     if path is None:
         return
     cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
-    # A cache of another GPU or version is not an error: TensorRT refuses it, and measures anew into an empty one.
-    if not config.set_timing_cache(cache, False):
+    # A cache of another GPU or version, or a damaged one, is no error: it is measured anew, into an empty one.
+    if cache is None or not config.set_timing_cache(cache, False):
         config.set_timing_cache(config.create_timing_cache(b""), False)
 
 

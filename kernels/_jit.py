@@ -8,31 +8,35 @@ here, and compiled ahead of time for another processor, with the same bits. Scal
 
 A kernel calls kernels of its own file only: numba's cache notices a change of a kernel's own file, not of the
 files that it calls into.
+
+A kernel is compiled, or read from the cache, when it is first called: a process pays for the kernels that it uses, and
+one that uses none does not load numba (60 MB and a quarter of a second).
 """
 
 from __future__ import annotations
 
+import functools
 import logging
+import os
 import pickle
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar, cast
-
-import numba
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _log = logging.getLogger(__name__)
 
-_SCALARS: dict[str, Any] = {
-    "i1": numba.types.int8,
-    "i2": numba.types.int16,
-    "i4": numba.types.int32,
-    "i8": numba.types.int64,
-    "f4": numba.types.float32,
-    "f8": numba.types.float64,
-    "b1": numba.types.boolean,
+_SCALARS = {
+    "i1": "int8",
+    "i2": "int16",
+    "i4": "int32",
+    "i8": "int64",
+    "f4": "float32",
+    "f8": "float64",
+    "b1": "boolean",
 }
 _NAME = "|".join(_SCALARS)
 _SIGNATURE = re.compile(rf"(?P<result>void|{_NAME})\((?P<arguments>.*)\)")
@@ -43,19 +47,34 @@ class SignatureError(ValueError):
     """A kernel's signature is not in the small language of `kernel`."""
 
 
-def _parse_argument(text: str, signature: str) -> object:
+@dataclass(frozen=True)
+class Argument:
+    """A scalar, or with `ndim` an array of them that is contiguous in C's order; `is_const`: it is only read."""
+
+    scalar: str
+    ndim: int = 0
+    is_const: bool = False
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The result, a scalar or `void`, and the arguments."""
+
+    result: str
+    arguments: tuple[Argument, ...]
+
+
+def _parse_argument(text: str, signature: str) -> Argument:
     match = _ARGUMENT.fullmatch(text)
     if match is None:
         raise SignatureError(f"kernel signature {signature!r}: cannot read argument {text!r}")
-    scalar, axes, const = _SCALARS[match["scalar"]], match["axes"], match["const"] is not None
-    if axes is None:
-        if const:
-            raise SignatureError(f"kernel signature {signature!r}: const is for arrays, found {text!r}")
-        return scalar
-    return numba.types.Array(scalar, axes.count(",") + 1, "C", readonly=const)
+    axes, is_const = match["axes"], match["const"] is not None
+    if axes is None and is_const:
+        raise SignatureError(f"kernel signature {signature!r}: const is for arrays, found {text!r}")
+    return Argument(match["scalar"], 0 if axes is None else axes.count(",") + 1, is_const)
 
 
-def parse_signature(signature: str) -> object:
+def parse_signature(signature: str) -> Signature:
     """Read one signature such as ``"i8(const i2[::1], f8, f4[:,::1])"``.
 
     The result is ``void`` or a scalar: i1, i2, i4, i8, f4, f8, b1. An argument is a scalar or a
@@ -71,20 +90,34 @@ def parse_signature(signature: str) -> object:
     if match is None:
         raise SignatureError(f"kernel signature {signature!r}: wanted result(argument, ...)")
     texts = match["arguments"].split(", ") if match["arguments"] else []
-    arguments = [_parse_argument(text, signature) for text in texts]
-    result = numba.types.void if match["result"] == "void" else _SCALARS[match["result"]]
-    return result(*arguments)
+    return Signature(match["result"], tuple(_parse_argument(text, signature) for text in texts))
 
 
-def _compile(function: Callable[..., Any], signatures: Sequence[object], *, cache: bool) -> object:
+def numba_type(signature: Signature) -> object:
+    """Give numba's own form of a signature."""
+    import numba  # noqa: PLC0415 - only a process that calls a kernel pays for it
+
+    types: Any = numba.types
+
+    def argument(each: Argument) -> object:
+        scalar = getattr(types, _SCALARS[each.scalar])
+        return types.Array(scalar, each.ndim, "C", readonly=each.is_const) if each.ndim else scalar
+
+    result = types.void if signature.result == "void" else getattr(types, _SCALARS[signature.result])
+    return result(*map(argument, signature.arguments))
+
+
+def _compile(function: Callable[..., Any], signatures: Sequence[Signature], *, cache: bool) -> object:
+    import numba  # noqa: PLC0415 - only a process that calls a kernel pays for it
+
     # fastmath stays off: it would let the compiler assume that no NaN exists and reorder sums.
     # error_model="numpy": a division by zero gives inf or NaN, as an array expression does, and never raises.
     options = {"cache": cache, "nogil": True, "error_model": "numpy", "fastmath": False}
     compiler: Any = numba.njit  # its types know neither a list of parsed signatures nor options by name
-    return cast("object", compiler(list(signatures), **options)(function))
+    return cast("object", compiler([numba_type(each) for each in signatures], **options)(function))
 
 
-def _compile_cached(function: Callable[..., Any], signatures: Sequence[object]) -> object:
+def _compile_cached(function: Callable[..., Any], signatures: Sequence[Signature]) -> object:
     """Compile with the cache on disk, or without it where it cannot work: a station must still start."""
     try:
         return _compile(function, signatures, cache=True)
@@ -100,8 +133,33 @@ def _compile_cached(function: Callable[..., Any], signatures: Sequence[object]) 
     return _compile(function, signatures, cache=False)
 
 
+class Kernel(Generic[P, R]):
+    """A function that is compiled when it is first called."""
+
+    def __init__(self, function: Callable[P, R], signatures: Sequence[Signature]) -> None:
+        self._function, self._signatures = function, signatures
+        self._compiled: Callable[P, R] | None = None
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the compiled function."""
+        return self.compiled()(*args, **kwargs)
+
+    def compiled(self) -> Callable[P, R]:
+        """Compile the function, and before it the kernels that it calls, unless that is done."""
+        if self._compiled is None:
+            names = self._function.__globals__
+            for name in self._function.__code__.co_names:
+                if isinstance(callee := names.get(name), Kernel):
+                    names[name] = callee.compiled()  # the compiler knows its own functions, not this class
+            self._compiled = cast("Callable[P, R]", _compile_cached(self._function, self._signatures))
+            if names.get(self._function.__name__) is self:  # its module calls it without the detour from now on
+                names[self._function.__name__] = self._compiled
+        return self._compiled
+
+
 def kernel(*signatures: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Compile a function for exactly these signatures (see `parse_signature`), when it is defined.
+    """Make a function a kernel for exactly these signatures (see `parse_signature`).
 
     The compiled kernel refuses any other dtype, rank or memory order with `TypeError`. With
     ``NUMBA_DISABLE_JIT=1`` in the environment the plain Python function is returned.
@@ -112,8 +170,9 @@ def kernel(*signatures: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         If a signature cannot be read.
     """
     parsed = [parse_signature(signature) for signature in signatures]
+    is_plain = os.environ.get("NUMBA_DISABLE_JIT", "0") not in {"", "0"}
 
-    def compile_function(function: Callable[P, R]) -> Callable[P, R]:
-        return cast("Callable[P, R]", _compile_cached(function, parsed))
+    def make_kernel(function: Callable[P, R]) -> Callable[P, R]:
+        return function if is_plain else Kernel(function, parsed)
 
-    return compile_function
+    return make_kernel

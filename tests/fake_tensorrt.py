@@ -27,7 +27,10 @@ class Behaviour:
 
     version: str = "10.3.0"
     parse_errors: tuple[str, ...] = ()
+    starts: bool = True
     builds: bool = True
+    has_room: bool = True
+    runs: bool = True
     error_added: float = 0.0
     timings_fit: bool = True
     calls: list[str] = field(default_factory=list[str])
@@ -39,7 +42,8 @@ def make_tensorrt(behaviour: Behaviour) -> SimpleNamespace:
     module = SimpleNamespace(__version__=behaviour.version)
     for name, made in _classes(behaviour, module).items():
         setattr(module, name, _only(made, USED[name]))
-    assert {name for name in vars(module) if not name.startswith("_")} == set(USED)
+    _only(module.ILogger.Severity, USED["ILogger.Severity"])
+    assert {name for name in vars(module) if not name.startswith("_")} == {name for name in USED if "." not in name}
     return module
 
 
@@ -50,7 +54,7 @@ def _only(made: Any, members: tuple[str, ...]) -> Any:
 
 
 def _classes(behaviour: Behaviour, module: SimpleNamespace) -> dict[str, Any]:  # noqa: C901 - a list of classes
-    severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1, WARNING=2)
+    severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1)
 
     class ILogger:
         Severity = severity
@@ -81,13 +85,13 @@ def _classes(behaviour: Behaviour, module: SimpleNamespace) -> dict[str, Any]:  
         def set_memory_pool_limit(self, pool: object, size: int) -> None:
             behaviour.calls.append(f"{pool} {size}")
 
-        def create_timing_cache(self, content: bytes) -> ITimingCache:
-            return ITimingCache(content)
+        def create_timing_cache(self, content: bytes) -> ITimingCache | None:
+            return None if content == b"damaged" else ITimingCache(content)
 
         def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:  # noqa: FBT001 - its signature
             assert ignore_mismatch is False
             self._cache = cache
-            return behaviour.timings_fit or not cache._content
+            return behaviour.timings_fit or cache.serialize() == b"measured"  # an empty one always fits
 
         def get_timing_cache(self) -> ITimingCache:
             return self._cache
@@ -121,6 +125,8 @@ def _classes(behaviour: Behaviour, module: SimpleNamespace) -> dict[str, Any]:  
 
     class Builder:
         def __init__(self, logger: ILogger) -> None:
+            if not behaviour.starts:
+                raise TypeError("pybind11::init(): factory function returned nullptr")
             self._logger = logger
 
         def create_network(self, flags: int) -> Any:
@@ -155,16 +161,22 @@ def _classes(behaviour: Behaviour, module: SimpleNamespace) -> dict[str, Any]:  
             self._name, self._shape = "", tuple[int, ...]()
 
         def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
-            assert shape[0] <= self._engine._most
+            if shape[0] > self._engine._most or tuple(shape[1:]) != self._engine._shapes[name][1:]:
+                return False
             self._name, self._shape = name, shape
             return True
 
+        def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+            return (self._shape[0], *self._engine._shapes[name][1:])
+
         def set_tensor_address(self, name: str, address: int) -> bool:
             self._addresses[name] = address
-            return True
+            return name in self._engine._shapes
 
         def execute_async_v3(self, stream: int) -> bool:
             assert stream
+            if not behaviour.runs:
+                return False
             numbers = math.prod(self._shape)
             given = (ctypes.c_float * numbers).from_address(self._addresses[self._name])
             windows = np.ctypeslib.as_array(given).reshape(self._shape)
@@ -182,15 +194,12 @@ def _classes(behaviour: Behaviour, module: SimpleNamespace) -> dict[str, Any]:  
             every = [*self._session.get_inputs(), *self._session.get_outputs()]
             self._shapes = {each.name: (-1, *each.shape[1:]) for each in every}
 
-        def create_execution_context(self) -> IExecutionContext:
-            return IExecutionContext(self)
+        def create_execution_context(self) -> IExecutionContext | None:
+            return IExecutionContext(self) if behaviour.has_room else None
 
         def get_tensor_dtype(self, name: str) -> object:
             assert name in self._shapes
             return module.DataType.FLOAT
-
-        def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-            return self._shapes[name]
 
         def get_tensor_profile_shape(self, name: str, profile: int) -> list[tuple[int, ...]]:
             assert profile == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 from collections.abc import Generator
@@ -21,6 +22,11 @@ def compile_driver(folder: Path, **defines: int) -> str:
     flags = [f"-D{key}={value}" for key, value in defines.items()]
     subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", *flags, "-o", path, SOURCE], check=True)
     return str(path)
+
+
+def live_allocations(driver: str) -> int:
+    """How many buffers of the stub driver were not given back."""
+    return int(ctypes.CDLL(driver).stub_live())
 
 
 @contextmanager

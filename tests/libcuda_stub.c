@@ -14,6 +14,7 @@ static int live; /* allocations that were not given back */
 
 int stub_live(void) { return live; }
 int cuInit(unsigned flags) { return flags ? 1 : FAIL; }
+int cuGetErrorName(int status, const char **name) { *name = status == 100 ? "CUDA_ERROR_NO_DEVICE" : 0; return 0; }
 int cuDriverGetVersion(int *version) { *version = 12060; return 0; }
 int cuDeviceGetCount(int *count) { *count = GPUS; return 0; }
 int cuDeviceGet(int *device, int place) { *device = place; return 0; }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import re
 from collections.abc import Callable
@@ -46,14 +45,15 @@ def test_the_driver_describes_its_gpu_and_moves_memory(tmp_path: Path) -> None:
     np.testing.assert_array_equal(received, sent)
     cuda.free(address)
     cuda.close()
-    assert ctypes.CDLL(driver).stub_live() == 0
+    assert gpu.live_allocations(driver) == 0
 
 
 @pytest.mark.parametrize(
     ("defines", "message"),
     [
         ({"GPUS": 0}, "GPU: found a driver and no GPU, wanted one"),
-        ({"FAIL": 100}, "GPU: cuInit failed with CUDA error 100"),
+        ({"FAIL": 100}, "GPU: cuInit failed: CUDA_ERROR_NO_DEVICE (100)"),
+        ({"FAIL": 4321}, "GPU: cuInit failed: unknown (4321)"),
     ],
 )
 def test_a_driver_that_cannot_is_one_line(defines: dict[str, int], message: str, tmp_path: Path) -> None:
@@ -96,8 +96,12 @@ def test_an_engine_gives_what_its_artefact_gives_in_any_number(plan: Path, tiny_
     for count in (1, 4, 5, 11):  # engines of four windows
         (found,) = session.run(windows[:count])
         np.testing.assert_array_equal(found, OrtSession(tiny_path).run(windows[:count])[0])
+    with pytest.raises(GpuError, match=r"engine of tiny: no input of shape \(1, 2, 3\)"):
+        session.run(np.zeros((1, 2, 3), np.float32))
     assert session.check_golden() < 1e-5
+    before = gpu.live_allocations(driver)
     session.close()
+    assert gpu.live_allocations(driver) == before - 2  # its input and its output
 
 
 def test_a_device_that_computes_something_else_is_found_by_the_golden_input(plan: Path, driver: str) -> None:

@@ -57,16 +57,36 @@ def test_what_was_measured_is_remembered(tiny_path: Path, tmp_path: Path, driver
         (Behaviour(parse_errors=("op\nA", "op B")), GpuError, "TensorRT 10.3.0 cannot read the graph: op A; op B"),
         (Behaviour(builds=False), GpuError, "TensorRT 10.3.0 built no engine: no kernel for this"),
         (Behaviour(error_added=0.5), DataError, "golden input: found outputs 0.5 off"),
+        (Behaviour(starts=False), GpuError, "found a Builder that does not start .*: see nvidia-smi"),
+        (Behaviour(has_room=False), GpuError, "engine of tiny: the GPU has no room for it"),
+        (Behaviour(runs=False), GpuError, "engine of tiny: a run failed"),
         (None, GpuError, "found no Python module"),
     ],
 )
 def test_a_failure_is_one_line_and_leaves_no_file(
     behaviour: Behaviour | None, error: type[Exception], message: str, tiny_path: Path, tmp_path: Path, driver: str
 ) -> None:
+    before = gpu.live_allocations(driver)
     with gpu.tensorrt_is(behaviour), pytest.raises(error, match=message) as caught:
         build_engine(tiny_path, tmp_path / "a.plan", EngineOptions(), library=driver)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+    assert gpu.live_allocations(driver) == before
+
+
+def test_a_damaged_file_of_timings_is_measured_anew(tiny_path: Path, tmp_path: Path, driver: str) -> None:
+    cache = tmp_path / "timings.bin"
+    cache.write_bytes(b"damaged")
+    with gpu.tensorrt_is(Behaviour()):
+        build_engine(tiny_path, tmp_path / "a.plan", EngineOptions(timing_cache=cache), library=driver)
+    assert cache.read_bytes() == b"measured"
+
+
+def test_an_engine_never_takes_its_artefacts_place(tiny_path: Path, driver: str) -> None:
+    content = tiny_path.read_bytes()
+    with pytest.raises(UsageError, match="found the artefact itself as the engine's name"):
+        build_engine(tiny_path, tiny_path, EngineOptions(), library=driver)
+    assert tiny_path.read_bytes() == content
 
 
 def test_ctrl_c_ends_the_build_and_leaves_no_file(tiny_path: Path, tmp_path: Path, driver: str) -> None:

@@ -99,7 +99,8 @@ def test_unreadable_signature_is_refused(signature: str, message: str) -> None:
 
 def test_signature_becomes_these_types() -> None:
     types = numba.types
-    assert _jit.parse_signature("i8(const i2[:,:,::1], f4[::1], b1, i1, i4, f8)") == types.int64(
+    parsed = _jit.parse_signature("i8(const i2[:,:,::1], f4[::1], b1, i1, i4, f8)")
+    assert _jit.numba_type(parsed) == types.int64(
         types.Array(types.int16, 3, "C", readonly=True),
         types.Array(types.float32, 1, "C"),
         types.boolean,
@@ -107,7 +108,7 @@ def test_signature_becomes_these_types() -> None:
         types.int32,
         types.float64,
     )
-    assert _jit.parse_signature("void()") == types.void()
+    assert _jit.numba_type(_jit.parse_signature("void()")) == types.void()
 
 
 @pytest.mark.skipif(not reference.COMPILED, reason="plain Python takes any array")
@@ -216,9 +217,44 @@ def test_plain_python_gives_the_bits_of_compiled_code() -> None:
 @pytest.mark.skipif(not reference.COMPILED, reason="about compiled code")
 @pytest.mark.parametrize("module", [_fourier, _levels, baseline, filters, normalise, quantise, resample, taper])
 def test_no_kernel_of_the_package_has_fastmath(module: object) -> None:
+    lazy = [value for value in vars(module).values() if isinstance(value, _jit.Kernel)]
+    for each in lazy:
+        each.compiled()
     kernels = [value for value in vars(module).values() if hasattr(value, "targetoptions")]
+    assert len(kernels) >= len(lazy)
     assert kernels
     for compiled in kernels:
         assert compiled.targetoptions["fastmath"] is False
         assert compiled.targetoptions["error_model"] == "numpy"
         assert compiled.targetoptions["nogil"] is True
+
+
+@pytest.mark.skipif(not reference.COMPILED, reason="about compiled code")
+def test_a_process_pays_for_the_kernels_that_it_calls() -> None:
+    program = (
+        "import sys, numpy as np\n"
+        "from seisedge import kernels\n"
+        "from seisedge.kernels import _jit, baseline, filters\n"
+        "assert 'numba' not in sys.modules\n"
+        "assert isinstance(baseline._demean_into, _jit.Kernel)\n"
+        "out = np.zeros((1, 3), np.float32)\n"
+        "kernels.demean_into(np.array([[1, 2, 3]], np.int16), out)\n"
+        "assert out.tolist() == [[-1, 0, 1]]\n"
+        "assert not isinstance(baseline._demean_into, _jit.Kernel)\n"
+        "assert any(isinstance(each, _jit.Kernel) for each in vars(filters).values())\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.skipif(not reference.COMPILED, reason="about compiled code")
+def test_several_threads_may_make_the_first_call_at_once() -> None:
+    program = (
+        "import threading, numpy as np\n"
+        "from seisedge import kernels\n"
+        "x = np.arange(300, dtype=np.int32).reshape(3, 100)\n"
+        "outs = [np.zeros((3, 100), np.float32) for _ in range(8)]\n"
+        "calls = [threading.Thread(target=kernels.detrend_into, args=(x, out)) for out in outs]\n"
+        "[each.start() for each in calls]; [each.join() for each in calls]\n"
+        "assert all(np.array_equal(out, outs[0]) for out in outs) and np.abs(outs[0]).max() < 1e-3\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
