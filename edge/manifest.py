@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,7 @@ from .targets import Target
 FORMAT = 1
 METADATA_KEY = "seisedge.manifest"
 MAX_BYTES = 1 << 20  # far above any real manifest; bounds what a hostile file can make us parse
+MAX_NUMBERS = 1 << 26  # of a window; bounds what it can make us allocate
 
 Task = Literal["phase_picking", "phase_classification", "event_detection", "waveform_inversion"]
 OutputKind = Literal["class_probability", "sample_probability", "time_offset", "waveform"]
@@ -192,8 +194,9 @@ class Manifest:
         """Refuse what contradicts itself, whoever builds it: the export or a reader."""
         _check_format(self.format)
         _check_components(self.components)
-        steps_.check(self.steps, "manifest.steps")
         _check_window(self)
+        rate, width = self.sampling_rate, self.window_samples
+        steps_.check(self.steps, "manifest.steps", sampling_rate=rate, window_samples=width)
         check_outputs(self)
         check_postprocess(self)
 
@@ -260,7 +263,9 @@ def _check_window(manifest: Manifest) -> None:
         "stride_samples": manifest.stride_samples,
     }
     for key, value in numbers.items():
-        if not value > 0:
-            raise ManifestError(f"manifest.{key}: found {value}, wanted more than 0")
-    if not manifest.input.shape or min(manifest.input.shape) < 1:
-        raise ManifestError(f"manifest.input.shape: found {list(manifest.input.shape)}, wanted positive sizes")
+        if not 0 < value <= MAX_NUMBERS:
+            raise ManifestError(f"manifest.{key}: found {value}, wanted more than 0, at most {MAX_NUMBERS}")
+    shape = manifest.input.shape
+    if not shape or min(shape) < 1 or math.prod(shape) > MAX_NUMBERS:
+        wanted = f"positive sizes whose product is at most {MAX_NUMBERS}"
+        raise ManifestError(f"manifest.input.shape: found {list(shape)}, wanted {wanted}")

@@ -36,16 +36,32 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Number:
+    """A parameter that is a number: `int`, or `float` for which a whole number does too; the ends are allowed."""
+
+    kind: type
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
 class Operation:
-    """Where an operation may stand and what its parameters are: name → type, or the allowed words."""
+    """Where an operation may stand and what its parameters are: name → bool, a number, or the allowed values."""
 
     scope: Scope
-    params: dict[str, type | tuple[str, ...]]
+    params: dict[str, type[bool] | Number | tuple[str, ...] | tuple[int, ...]]
     last: bool = False
     """Its result is no waveform any more (component, sample): nothing may follow."""
 
 
+_ORDER = Number(int, 1, 20)
+_CORNER = Number(float, 1e-4, 1e6)  # Hz; below half the model's rate, which `check` knows
+_EPS = Number(float, 0, 1)
+_FRAME = (16, 32, 64, 128, 256, 512, 1024)  # the Fourier transform's lengths
+_HOP = Number(int, 1, 1 << 20)
+_DECIBEL = Number(float, -1000, 1000)
 _START = ("first_sample",)  # a stream starts as if its first sample had always been there
+_PHASE = ("causal", "zero")
 
 LAYOUTS = ("component_sample", "sample_component", "image_sample_component")
 
@@ -53,19 +69,21 @@ OPERATIONS: dict[str, Operation] = {
     # Rational polyphase FIR to the manifest's rate; nothing where the sensor has that rate already.
     "resample": Operation("stream", {"method": ("polyphase_kaiser",), "start": _START}),
     # Butterworth, second-order sections, float64 state.
-    "highpass": Operation("stream", {"corner_hz": float, "order": int, "phase": ("causal", "zero"), "start": _START}),
-    "lowpass": Operation("stream", {"corner_hz": float, "order": int, "phase": ("causal", "zero"), "start": _START}),
+    "highpass": Operation("stream", {"corner_hz": _CORNER, "order": _ORDER, "phase": _PHASE, "start": _START}),
+    "lowpass": Operation("stream", {"corner_hz": _CORNER, "order": _ORDER, "phase": _PHASE, "start": _START}),
     "bandpass": Operation(
         "stream",
-        {"low_hz": float, "high_hz": float, "order": int, "phase": ("causal", "zero"), "start": _START},
+        {"low_hz": _CORNER, "high_hz": _CORNER, "order": _ORDER, "phase": _PHASE, "start": _START},
     ),
     "demean": Operation("window", {}),  # each component
     "detrend": Operation("window", {}),  # each component, least-squares line
-    "taper": Operation("window", {"shape": ("cosine",), "fraction": float}),  # of the window, at each end
+    "taper": Operation(
+        "window", {"shape": ("cosine",), "fraction": Number(float, 0, 0.5)}
+    ),  # of the window, at each end
     # x / (std + eps); the mean stays; a std of zero gives zeros. joint: one divisor for all components.
-    "normalise_std": Operation("window", {"joint": bool, "ddof": int, "eps": float}),
+    "normalise_std": Operation("window", {"joint": bool, "ddof": Number(int, 0, 1), "eps": _EPS}),
     # x / (max|x| + eps); a divisor of zero gives zeros.
-    "normalise_max_abs": Operation("window", {"joint": bool, "eps": float}),
+    "normalise_max_abs": Operation("window", {"joint": bool, "eps": _EPS}),
     # x / max(x), sign and all, over all components; a divisor of 0 counts as 1. For SeismicTorch's own weights.
     "normalise_signed_max": Operation("window", {}),
     # trunc(32767 x / max|x|) over all components, as whole numbers in float32.
@@ -77,15 +95,15 @@ OPERATIONS: dict[str, Operation] = {
     "spectrogram_image": Operation(
         "window",
         {
-            "frame_samples": int,
-            "hop_samples": int,
+            "frame_samples": _FRAME,
+            "hop_samples": _HOP,
             "taper": ("tukey",),
-            "taper_fraction": float,
+            "taper_fraction": Number(float, 1e-3, 1),
             "detrend": ("constant",),
             "scaling": ("density",),
-            "range_db": float,
-            "rows": int,
-            "columns": int,
+            "range_db": Number(float, 1, 1000),
+            "rows": Number(int, 1, 4096),
+            "columns": Number(int, 1, 4096),
             "resize": ("bilinear",),
         },
         last=True,
@@ -94,20 +112,27 @@ OPERATIONS: dict[str, Operation] = {
     "spectrogram_db": Operation(
         "window",
         {
-            "frame_samples": int,
-            "hop_samples": int,
+            "frame_samples": _FRAME,
+            "hop_samples": _HOP,
             "taper": ("hann_periodic",),
             "reference": ("window_max_abs_joint",),
-            "floor_db": float,
-            "divisor": float,
+            "floor_db": _DECIBEL,
+            "divisor": Number(float, 1e-6, 1e6),
         },
         last=True,
     ),
 }
 
 
-def check(steps: tuple[Step, ...], path: str) -> None:
+def check(steps: tuple[Step, ...], path: str, *, sampling_rate: float, window_samples: int) -> None:
     """Refuse steps that are unknown, wrongly parametrised, wrongly placed or impossible on a stream.
+
+    Parameters
+    ----------
+    steps, path
+        Of the manifest, and what it calls them.
+    sampling_rate, window_samples
+        The model's, in Hz and at that rate: corners lie below half of one, frames within the other.
 
     Raises
     ------
@@ -129,6 +154,7 @@ def check(steps: tuple[Step, ...], path: str) -> None:
         windowed = step.scope == "window"
         last = step.op if operation.last else None
         _check_params(step, operation, where)
+        _check_fit(step, where, sampling_rate, window_samples)
 
 
 def _check_params(step: Step, operation: Operation, where: str) -> None:
@@ -140,15 +166,37 @@ def _check_params(step: Step, operation: Operation, where: str) -> None:
             raise ManifestError(f"{where}.params: missing key {key!r} of step {step.op!r}")
         found = step.params[key]
         if isinstance(wanted, tuple):
-            if found not in wanted:
-                raise ManifestError(f"{where}.params.{key}: found {found!r}, wanted {' | '.join(wanted)}")
-        elif type(found) is not wanted and not (wanted is float and type(found) is int):
+            if not any(found == each and type(found) is type(each) for each in wanted):
+                raise ManifestError(f"{where}.params.{key}: found {found!r}, wanted {' | '.join(map(str, wanted))}")
+        elif isinstance(wanted, Number):
+            _check_number(found, wanted, f"{where}.params.{key}")
+        elif type(found) is not wanted:
             raise ManifestError(f"{where}.params.{key}: found {found!r}, wanted {wanted.__name__}")
     if step.params.get("phase") == "zero":
         raise ManifestError(
             f"{where}.params.phase: found 'zero' in a stream step, wanted 'causal': "
             "a zero-phase filter needs the future, which a stream does not have"
         )
+
+
+def _check_number(found: Value, wanted: Number, where: str) -> None:
+    kinds = {wanted.kind, int}  # type(), as True is an int to isinstance
+    if type(found) not in kinds or not wanted.least <= found <= wanted.most:  # type: ignore[operator]
+        raise ManifestError(f"{where}: found {found!r}, wanted {wanted.kind.__name__}, {wanted.least} to {wanted.most}")
+
+
+def _check_fit(step: Step, where: str, sampling_rate: float, window_samples: int) -> None:
+    """Hold a step's frequencies against the model's rate, and its frame against the window."""
+    corners = [key for key in ("corner_hz", "low_hz", "high_hz") if key in step.params]
+    for key in corners:
+        if not number(step, key) < sampling_rate / 2:
+            half = f"{sampling_rate / 2:g} Hz, half the sampling rate"
+            raise ManifestError(f"{where}.params.{key}: found {step.params[key]} Hz, wanted less than {half}")
+    if len(corners) > 1 and not number(step, "low_hz") < number(step, "high_hz"):
+        raise ManifestError(f"{where}.params.low_hz: found {step.params['low_hz']} Hz, wanted less than high_hz")
+    if step.params.get("frame_samples", 0) > window_samples:  # type: ignore[operator]
+        found = f"found {step.params['frame_samples']} samples"
+        raise ManifestError(f"{where}.params.frame_samples: {found}, wanted at most the window's {window_samples}")
 
 
 def number(step: Step, key: str) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import artefacts
+import numpy as np
 import onnx
 import pytest
 from hypothesis import given
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 
 from seisedge.edge import Manifest, ManifestError, read_manifest, strict
 from seisedge.edge.manifest import MAX_BYTES, METADATA_KEY, Output, Postprocess, Threshold
+from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.seal import SEAL_KEY
+from seisedge.edge.steps import OPERATIONS, Number, Step
 from seisedge.export.recipes import SEISMO_PERFORMER, SPEC_CNN
 
 
@@ -133,6 +136,13 @@ WRONG: list[tuple[str, object, str]] = [
     ("steps.1.params.corner", 2, "manifest.steps[1].params: unknown key 'corner'; did you mean 'corner_hz'?"),
     ("steps.1.params.phase", "zero", "manifest.steps[1].params.phase: found 'zero' in a stream step, wanted 'causal'"),
     ("steps.1.params.phase", "linear", "manifest.steps[1].params.phase: found 'linear', wanted causal | zero"),
+    ("steps.1.params.corner_hz", 50, "manifest.steps[1].params.corner_hz: found 50 Hz, wanted less than 50 Hz, half"),
+    ("steps.1.params.corner_hz", 0, "manifest.steps[1].params.corner_hz: found 0, wanted float, 0.0001 to 1000000.0"),
+    ("steps.2.params.hop_samples", 0, "manifest.steps[2].params.hop_samples: found 0, wanted int, 1 to 1048576"),
+    ("steps.2.params.frame_samples", 64.0, "manifest.steps[2].params.frame_samples: found 64.0, wanted 16 | 32 | 64"),
+    ("steps.2.params.frame_samples", 512, "manifest.steps[2].params.frame_samples: found 512 samples, wanted at most"),
+    ("window_samples", 1 << 40, "manifest.window_samples: found 1099511627776, wanted more than 0, at most 67108864"),
+    ("input.shape", [1 << 14, 1 << 14], "manifest.input.shape: found [16384, 16384], wanted positive sizes whose pro"),
     ("input.shape", [], "manifest.input.shape: found [], wanted positive sizes"),
     ("input.shape", [22, 0, 3], "manifest.input.shape: found [22, 0, 3], wanted positive sizes"),
     ("input.shape", [22, 33.0, 3], "manifest.input.shape[1]: found float 33.0, wanted int"),
@@ -175,8 +185,58 @@ def test_a_stream_step_behind_a_window_step_is_refused() -> None:
         read(manifest)
 
 
+def parameter(wanted: object) -> st.SearchStrategy[Any]:
+    """What a parameter may be: mostly what stations use, and the ends of its range."""
+    if isinstance(wanted, tuple):
+        return st.sampled_from(wanted)
+    if not isinstance(wanted, Number):
+        return st.booleans()
+    least, most = wanted.least, min(wanted.most, 40)
+    usual = st.integers(int(least), int(most)) if wanted.kind is int else st.floats(least, most)
+    return st.one_of(usual, usual, usual, st.sampled_from([wanted.least, wanted.most, 0, 49.9]))
+
+
+STEPS = st.sampled_from(sorted(OPERATIONS)).flatmap(
+    lambda op: st.fixed_dictionaries({key: parameter(wanted) for key, wanted in OPERATIONS[op].params.items()}).map(
+        lambda params: Step(op, OPERATIONS[op].scope, params)
+    )
+)
+
+
+def set_up(steps: list[Step], window_samples: int, shape: tuple[int, ...] = (1,)) -> Preprocess | None:
+    """The steps of a model whose input has the shape that they give; None where they are refused."""
+    try:
+        manifest = artefacts.tiny_manifest(
+            steps=tuple(steps),
+            window_samples=window_samples,
+            outputs=(dataclasses.replace(SEISMO_PERFORMER.outputs[0], reference_sample=0),),
+            input=dataclasses.replace(SEISMO_PERFORMER.input, shape=shape),
+        )
+        return Preprocess(manifest)
+    except ManifestError as error:
+        named = re.search(r"the steps give \[(.*)\]", str(error))
+    if named is None:
+        return None
+    fits = tuple(map(int, named[1].split(",")))
+    assert fits != shape
+    return set_up(steps, window_samples, fits)
+
+
+@given(st.lists(STEPS, max_size=2), st.integers(16, 300))
+def test_steps_that_a_manifest_takes_can_be_set_up_and_run(steps: list[Step], window_samples: int) -> None:
+    preprocess = set_up(steps, window_samples)
+    if preprocess is None:
+        return
+    samples = np.random.default_rng(0).integers(-1000, 1000, (3, 2 * window_samples)).astype(np.int32)
+    stream = preprocess.record(samples, 100.0)
+    windows = preprocess.windows(stream, count=2, stride=window_samples)
+    assert windows.shape == (2, *preprocess.manifest.input.shape)
+
+
 def test_a_manifest_that_contradicts_itself_cannot_even_be_built() -> None:
-    with pytest.raises(ManifestError, match=r"^manifest.stride_samples: found -10, wanted more than 0$"):
+    with pytest.raises(
+        ManifestError, match=r"^manifest.stride_samples: found -10, wanted more than 0, at most 67108864$"
+    ):
         artefacts.tiny_manifest(stride_samples=-10)
 
 
