@@ -349,18 +349,18 @@ def test_as_a_process_problems_have_their_exit_code(tmp_path: Path, model: list[
 
 def test_ctrl_c_keeps_the_picks_so_far(tmp_path: Path, model: list[str]) -> None:
     write_station(tmp_path, "AAA")
-    write_station(tmp_path, "BBB", "Z", seconds=3600)
+    write_station(tmp_path, "BBB", "Z", seconds=6 * 3600)
     output, report = tmp_path / "picks.csv", tmp_path / "report.json"
     command = [*COMMAND, str(tmp_path), *model, "--output", str(output), "--report", str(report), "--stride", "1"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        while not (output.exists() and output.read_text(encoding="utf-8").count("\n") == 5):
-            with suppress(subprocess.TimeoutExpired):
-                assert process.wait(0.05) is None, "it ended before the four picks of the first station were written"
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while not (output.exists() and output.read_text(encoding="utf-8").count("\n") >= 5):
+                with suppress(subprocess.TimeoutExpired):
+                    assert process.wait(0.02) is None, "it ended before the first station's picks were written"
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "edge-scan: stopped; what was found so far is kept" in err
     assert "Traceback" not in err
@@ -368,7 +368,7 @@ def test_ctrl_c_keeps_the_picks_so_far(tmp_path: Path, model: list[str]) -> None
     assert [row["station"] for row in rows[:4]] == ["AAA"] * 4
     told = json.loads(report.read_text(encoding="utf-8"))["stations"]
     assert told[0]["picks"] == {"P": 2, "S": 2}
-    assert told[-1]["hours"] < 1
+    assert told[-1]["hours"] < 6
 
 
 def test_an_interrupt_before_the_scan_has_the_same_exit_code(
