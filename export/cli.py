@@ -13,34 +13,35 @@ from seisedge.edge.session import OrtSession
 
 from .cli_artefact import export, quantize, verify
 from .cli_engine import engine
+from .cli_parts import examples, reports_errors
 from .cli_recipe import recipe, wrap
 from .cli_train import train
 from .cli_weights import import_weights
-from .command_errors import reports_errors
 from .show import describe_artefact, describe_recipe
 
 _LIST_VERSION = 1
-_EPILOG = """\b
-Examples:
-  edge-export list
-  edge-export show seismo-performer
-  edge-export recipe seismo-performer -o mine.toml
-  edge-export wrap mine.onnx --recipe mine.toml -o artefact.onnx
-  edge-export import-weights seismo-performer w_model_performer_v2.0.h5 -o performer.npz
-  edge-export export seismo-performer --weights performer.npz -o performer.onnx
-  edge-export verify performer.onnx --weights performer.npz --data archive/
-  edge-export quantize performer.onnx -o small.onnx --data archive/ --labelled labelled/labelled_val.npz
-  edge-export train seismo-performer --data labelled/ -o mine.onnx
-"""
 
 
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    epilog=examples(
+        "edge-export list",
+        "edge-export show seismo-performer",
+        "edge-export recipe seismo-performer -o mine.toml",
+        "edge-export wrap mine.onnx --recipe mine.toml -o artefact.onnx",
+        "edge-export import-weights seismo-performer w_model_performer_v2.0.h5 -o performer.npz",
+        "edge-export export seismo-performer --weights performer.npz -o performer.onnx",
+        "edge-export verify performer.onnx --weights performer.npz --data archive/",
+        "edge-export quantize performer.onnx -o small.onnx --data archive/ --labelled labelled/labelled_val.npz",
+        "edge-export train seismo-performer --data labelled/ -o mine.onnx",
+    ),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="seisedge")
 def main() -> None:
     """Train, import, export and verify models for the station."""
 
 
-@main.command("list")
+@main.command("list", epilog=examples("edge-export list", "edge-export list --json"))
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, versioned.")
 @reports_errors
 def list_models(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
@@ -73,7 +74,7 @@ def list_models(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command 
         )
 
 
-@main.command()
+@main.command(epilog=examples("edge-export show seismo-performer", "edge-export show picker.onnx --json"))
 @click.argument("model")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable: the recipe, or the manifest with its digest.")
 @reports_errors

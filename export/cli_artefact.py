@@ -13,7 +13,7 @@ from seisedge.edge.errors import UsageError
 from seisedge.edge.session import OrtSession
 from seisedge.edge.targets import ProcessorTarget
 
-from .command_errors import FILE, reports_errors
+from .cli_parts import FILE, examples, reports_errors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,7 +35,13 @@ _DATA = click.option("--data", type=FILE, multiple=True, help="miniSEED files or
 _LABELLED = click.option("--labelled", type=FILE, help="Labelled windows (.npz and .csv): the task may not get worse.")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edge-export export gpd --weights gpd.npz -o gpd.onnx",
+        "edge-export export gpd --weights gpd.npz --precision auto --data archive/ --labelled val.npz -o gpd.onnx",
+        "edge-export export gpd --weights gpd.npz --precision int8 --target arm --data archive/ -o gpd-arm.onnx",
+    )
+)
 @click.argument("model")
 @click.option("--weights", type=FILE, help=".npz, or a published file that can be imported.")
 @click.option("--untrained", type=int, metavar="SEED", help="Random weights instead: for tests and timing only.")
@@ -63,14 +69,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
     licence: str,
     citation: str,
 ) -> None:
-    r"""Write MODEL with its weights as a verified artefact; where a check fails, no file is written.
-
-    \b
-    Examples:
-      edge-export export gpd --weights gpd.npz -o gpd.onnx
-      edge-export export gpd --weights gpd.npz --precision auto --data archive/ --labelled val.npz -o gpd.onnx
-      edge-export export gpd --weights gpd.npz --precision int8 --target arm --data archive/ -o gpd-arm.onnx
-    """
+    """Write MODEL with its weights as a verified artefact; where a check fails, no file is written."""
     from .artefact import Source  # noqa: PLC0415 - keeps `--help` quick
     from .export_job import Job, export_artefact  # noqa: PLC0415
     from .gate import Wanted  # noqa: PLC0415
@@ -92,7 +91,13 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
     click.echo(f"{output}: {output.stat().st_size:,} bytes")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edge-export quantize picker.onnx -o small.onnx --data archive/ --labelled val.npz",
+        "edge-export quantize picker.onnx --precision int8 --target arm --data archive/ -o picker-pi.onnx",
+        "edge-export quantize picker.onnx --precision fp16 --target tensorrt --data archive/ -o picker-jetson.onnx",
+    )
+)
 @click.argument("artefact", type=FILE)
 @click.option("--output", "-o", required=True, type=FILE, help="The new artefact, .onnx; its report stands beside it.")
 @click.option("--precision", default="auto", show_default=True, type=click.Choice(["fp16", "int8", "auto"]))
@@ -118,7 +123,11 @@ def quantize(
     click.echo(f"{output}: {output.stat().st_size:,} bytes")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edge-export verify picker.onnx", "edge-export verify performer.onnx --weights performer.npz --data archive/"
+    )
+)
 @click.argument("artefact", type=FILE)
 @click.option("--weights", type=FILE, help="Compare with torch: the weights that the artefact was made from.")
 @click.option("--data", type=FILE, multiple=True, help="miniSEED files or folders: compare on their windows too.")

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import click
 
-from .command_errors import FILE, reports_errors
+from .cli_parts import FILE, examples, reports_errors
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edge-export quantize picker.onnx --precision fp16 --target tensorrt --data archive/ -o picker-fp16.onnx",
+        "edge-export engine picker-fp16.onnx -o picker.plan --timing-cache timings.bin",
+    )
+)
 @click.argument("artefact", type=FILE)
 @click.option("--output", "-o", required=True, type=FILE, help="The engine, .plan; its sidecar is FILE.json.")
 @click.option("--max-batch", default=64, show_default=True, type=click.IntRange(1, 4096), help="Windows in one run.")
@@ -22,15 +27,10 @@ from .command_errors import FILE, reports_errors
 def engine(
     artefact: Path, output: Path, max_batch: int, usual_batch: int, workspace: int, timing_cache: Path | None
 ) -> None:
-    r"""Build a TensorRT engine from ARTEFACT, on the machine with the GPU that will run it.
+    """Build a TensorRT engine from ARTEFACT, on the machine with the GPU that will run it.
 
     ARTEFACT is fp32, fp16, or int8 made with --target tensorrt. The engine's golden input is checked on the GPU before
     a file is written. It runs with this version of TensorRT and on this kind of GPU only.
-
-    \b
-    Examples:
-      edge-export quantize picker.onnx --precision fp16 --target tensorrt --data archive/ -o picker-fp16.onnx
-      edge-export engine picker-fp16.onnx -o picker.plan --timing-cache timings.bin
     """
     from .engine import EngineOptions, build_engine  # noqa: PLC0415 - keeps `list` and `--help` quick
 

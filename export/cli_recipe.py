@@ -11,21 +11,20 @@ from seisedge.edge.errors import UsageError
 from seisedge.edge.session import OrtSession
 
 from .cli_artefact import show_checks, showing_figures
-from .command_errors import FILE, reports_errors
+from .cli_parts import FILE, examples, reports_errors
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edge-export recipe inception -o mine.toml",
+        "edge-export wrap mine.onnx --recipe mine.toml -o artefact.onnx",
+    )
+)
 @click.argument("model")
 @click.option("--output", "-o", type=FILE, help="The recipe, .toml; one that is there already stays. Default: stdout.")
 @reports_errors
 def recipe(model: str, output: Path | None) -> None:
-    r"""Write the recipe of MODEL, a name or an artefact, as commented TOML: a start for one's own.
-
-    \b
-    Examples:
-      edge-export recipe inception -o mine.toml
-      edge-export wrap mine.onnx --recipe mine.toml -o artefact.onnx
-    """
+    """Write the recipe of MODEL, a name or an artefact, as commented TOML: a start for one's own."""
     from .recipe_toml import recipe_of, write_recipe  # noqa: PLC0415 - keeps `--help` quick
     from .registry import REGISTRY, find  # noqa: PLC0415 - torch comes with it
 
@@ -44,7 +43,12 @@ def recipe(model: str, output: Path | None) -> None:
     click.echo(f"{output}: edit it to say what your network is fed, then `edge-export wrap`")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edge-export wrap picker.onnx --recipe picker.toml -o artefact.onnx",
+        "edge-export wrap picker.onnx --recipe picker.toml --data archive/ --licence MIT -o artefact.onnx",
+    )
+)
 @click.argument("graph", type=FILE, metavar="MODEL.onnx")
 @click.option("--recipe", "recipe_file", required=True, type=FILE, help="What it is fed and what it gives, .toml.")
 @click.option("--output", "-o", required=True, type=FILE, help="The artefact, .onnx; its report stands beside it.")
@@ -64,15 +68,10 @@ def wrap(  # noqa: PLR0913, PLR0917 - one parameter per option
     licence: str,
     citation: str,
 ) -> None:
-    r"""Turn any ONNX file into a verified artefact by a recipe; where a check fails, no file is written.
+    """Turn any ONNX file into a verified artefact by a recipe; where a check fails, no file is written.
 
     The file is taken as a stranger's: no tensor in another file, no operator of its own. Its outputs must be what
     the recipe says, finite and of the same bits in batches of any size that the artefact will allow.
-
-    \b
-    Examples:
-      edge-export wrap picker.onnx --recipe picker.toml -o artefact.onnx
-      edge-export wrap picker.onnx --recipe picker.toml --data archive/ --licence MIT -o artefact.onnx
     """
     from .artefact import Source  # noqa: PLC0415 - keeps `list` and `--help` quick
     from .foreign_graph import read_graph  # noqa: PLC0415

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import click
 
-from .command_errors import FILE, reports_errors
+from .cli_parts import FILE, examples, reports_errors
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "edge-export train seismo-performer --data labelled/ -o mine.onnx",
+        "edge-export train spec-cnn --data labelled/ --epochs 40 --threads 2 -o mine.onnx",
+    )
+)
 @click.argument("model")
 @click.option("--data", required=True, type=FILE, help="Folder with labelled_train.npz/.csv, labelled_val.npz/.csv.")
 @click.option("--output", "-o", required=True, type=FILE, help="The artefact, .onnx; its record stands beside it.")

@@ -8,10 +8,16 @@ import click
 
 from seisedge.edge.errors import UsageError
 
-from .command_errors import FILE, reports_errors
+from .cli_parts import FILE, examples, reports_errors
 
 
-@click.command("import-weights")
+@click.command(
+    "import-weights",
+    epilog=examples(
+        "edge-export import-weights seismo-performer w_model_performer_v2.0.h5 -o performer.npz",
+        r"edge-export import-weights gpd mine.pt --rename '^encoder\.=blocks.' -o gpd.npz",
+    ),
+)
 @click.argument("model")
 @click.argument("source", type=FILE)
 @click.option("--output", "-o", required=True, type=FILE, help="Weights as .npz.")
@@ -24,16 +30,11 @@ from .command_errors import FILE, reports_errors
 )
 @reports_errors
 def import_weights(model: str, source: Path, output: Path, renames: tuple[str, ...]) -> None:
-    r"""Read weights into MODEL and write them as .npz.
+    """Read weights into MODEL and write them as .npz.
 
     SOURCE is a state_dict that torch.save wrote, safetensors, .npz, Keras HDF5, a TensorFlow checkpoint (.index) or
     TFLite. Every tensor is listed: matched, missing or surplus. Where one does not fit, nothing is written and the
     exit code is 1. A pickle that would run code is refused.
-
-    \b
-    Examples:
-      edge-export import-weights seismo-performer w_model_performer_v2.0.h5 -o performer.npz
-      edge-export import-weights gpd mine.pt --rename '^encoder\.=blocks.' -o gpd.npz
     """
     from .registry import find  # noqa: PLC0415 - torch comes with it
     from .weights import load_weights, save_weights  # noqa: PLC0415

@@ -36,6 +36,7 @@ def manifest(*, pick_time: Literal["offset", "peak"] = "offset", separation_s: f
         task="phase_picking",
         sampling_rate=10.0,
         window_samples=WIDTH,
+        steps=(),
         stride_samples=STRIDE,
         outputs=outputs,
         postprocess=Postprocess(thresholds, separation_s, pick_time, BLINDING),

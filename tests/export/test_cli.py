@@ -84,7 +84,10 @@ def test_a_graph_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.M
     assert not output.exists()
 
 
-def test_help_has_examples() -> None:
+@pytest.mark.parametrize("command", main.commands)
+def test_help_has_examples_that_can_be_copied(command: str) -> None:
+    lines = run(command, "--help").stdout.partition("  Examples:\n")[2].splitlines()
+    assert any(line.startswith(f"    edge-export {command}") for line in lines)
     assert "edge-export verify performer.onnx" in run("--help").stdout
 
 

@@ -1,4 +1,4 @@
-"""What every sub-command of `edge-export` shares: its errors as one line, and the type of a file's name."""
+"""What every sub-command of `edge-export` shares: its errors as one line, its examples, a file's name."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FILE = click.Path(path_type=Path)
+
+
+def examples(*commands: str) -> str:
+    """Give the end of a `--help`: one command a line, which click leaves as they stand."""
+    return "\n".join(("\b", "Examples:", *(f"  {command}" for command in commands)))
 
 
 def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
