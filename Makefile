@@ -70,6 +70,9 @@ emulated: setup ## int8 artefacts of the zoo on emulated processors (Debian, roo
 tensorrt-api: setup ## the names of TensorRT that we use, in its real bindings from 10.3 to 11.4
 	$(BIN)/python benchmarks/check_tensorrt_api.py
 
+memory: setup ## peak memory of export and scan, in processes of their own
+	$(BIN)/python benchmarks/memory.py
+
 readme: setup ## make the README's tables anew
 	$(BIN)/python docs/readme_tables.py
 
@@ -78,4 +81,4 @@ demo: $(VENV)/.demo ## picks of a real record, with a picture: demo/picks.png
 
 check: lint types test test-nojit test-install ## all that CI runs
 
-.PHONY: help setup typeview lint format types test test-all test-nojit test-install bench zoo emulated tensorrt-api readme demo check
+.PHONY: help setup typeview lint format types test test-all test-nojit test-install bench zoo emulated tensorrt-api memory readme demo check
