@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 _SCALARS = {
     "i1": "int8",
+    "u1": "uint8",
     "i2": "int16",
     "i4": "int32",
     "i8": "int64",
@@ -77,7 +78,7 @@ def _parse_argument(text: str, signature: str) -> Argument:
 def parse_signature(signature: str) -> Signature:
     """Read one signature such as ``"i8(const i2[::1], f8, f4[:,::1])"``.
 
-    The result is ``void`` or a scalar: i1, i2, i4, i8, f4, f8, b1. An argument is a scalar or a
+    The result is ``void`` or a scalar: i1, u1, i2, i4, i8, f4, f8, b1. An argument is a scalar or a
     C-contiguous array of it; arguments are parted by a comma and one space. ``const`` marks an array that
     the kernel only reads: such an argument takes read-only arrays as well as writable ones.
 
