@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # make setup TORCH="torch==2.13.0 --index-url <the CPU wheel index named on pytorch.org>"
 TORCH ?= torch==2.13.0
 
+# The stamp of the library of kernels, whose name has the machine in it.
+LIBRARY := kernels/.built
+
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -42,21 +45,33 @@ types: setup ## mypy and pyright, both strict
 	$(BIN)/mypy
 	$(BIN)/pyright --project pyproject.toml
 
-test: setup ## the tests, without the long ones
+$(LIBRARY): $(wildcard kernels/*.py) | setup
+	$(BIN)/python -m seisedge.kernels.build
+	@touch $@
+
+test: setup $(LIBRARY) ## the tests, without the long ones
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: setup ## the tests, long ones too
+test-all: setup $(LIBRARY) ## the tests, long ones too
 	$(BIN)/python -m pytest
 
-test-nojit: setup ## the kernel tests on the uncompiled functions: an index past the end shows here
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -m "not long" tests/kernels
+test-jit: setup $(LIBRARY) ## the kernel tests on what numba compiles here, not on the library
+	SEISEDGE_KERNELS=jit $(BIN)/python -m pytest -m "not long" tests/kernels
+
+test-nojit: setup $(LIBRARY) ## the kernel tests on the uncompiled functions: an index past the end shows here
+	SEISEDGE_KERNELS=plain $(BIN)/python -m pytest -m "not long" tests/kernels
+
+kernels: $(LIBRARY) ## compile the kernels ahead of time into the package, for this machine
+
+firmware: setup ## the kernels as objects for microcontrollers, with a header: build/firmware/
+	$(BIN)/python -m seisedge.kernels.build --firmware build/firmware
 
 test-install: ## install without extras in an environment of its own, and scan a record there
 	rm -rf build/clean && $(PYTHON) -m venv build/clean
 	build/clean/bin/pip install --quiet .
 	build/clean/bin/python tests/check_install.py
 
-bench: setup ## speed and memory beside rivals; writes benchmarks/results/
+bench: setup $(LIBRARY) ## speed and memory beside rivals; writes benchmarks/results/
 	$(BIN)/python benchmarks/scan_ridgecrest.py
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 
@@ -79,6 +94,6 @@ readme: setup ## make the README's tables anew
 demo: $(VENV)/.demo ## picks of a real record, with a picture: demo/picks.png
 	$(BIN)/python docs/demo.py
 
-check: lint types test test-nojit test-install ## all that CI runs
+check: lint types test test-jit test-nojit test-install ## all that CI runs
 
-.PHONY: help setup typeview lint format types test test-all test-nojit test-install bench zoo emulated tensorrt-api memory readme demo check
+.PHONY: help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo check

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._arrays import ArrayError, Float32, Int32, Int64, require_out
-from ._jit import kernel
+from ._kernel import kernel
 
 LANES = 64
 """Frames of a block: enough to pay for starting a loop, few enough that the scratch stays in the first

@@ -1,125 +1,48 @@
 """The compiler: the only file of the project that names numba.
 
-A kernel is a plain Python function of loops and scalar arithmetic: arrays and scalars in, results written
-into an array of the caller. It allocates nothing, raises nothing and calls no mathematical library except
-`sqrt`; tables come in as arguments. So the same function runs uncompiled (coverage, bounds errors), compiled
-here, and compiled ahead of time for another processor, with the same bits. Scalar casts (`np.int32(...)`,
-`.view`) are conversions of one instruction, not calls.
-
-A kernel calls kernels of its own file only: numba's cache notices a change of a kernel's own file, not of the
-files that it calls into.
-
-A kernel is compiled, or read from the cache, when it is first called: a process pays for the kernels that it uses, and
-one that uses none does not load numba (60 MB and a quarter of a second).
+`compile_now` compiles a kernel for this processor, with a cache on disk. `native_ir` gives what numba makes of it for
+the compiler of other processors, LLVM: see `_emit`.
 """
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import pickle
-import re
+import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import Any, cast
 
-P = ParamSpec("P")
-R = TypeVar("R")
+from ._signature import Signature
 
 _log = logging.getLogger(__name__)
 
-_SCALARS = {
-    "i1": "int8",
-    "u1": "uint8",
-    "i2": "int16",
-    "i4": "int32",
-    "i8": "int64",
-    "f4": "float32",
-    "f8": "float64",
-    "b1": "boolean",
-}
-_NAME = "|".join(_SCALARS)
-_SIGNATURE = re.compile(rf"(?P<result>void|{_NAME})\((?P<arguments>.*)\)")
-_ARGUMENT = re.compile(rf"(?P<const>const )?(?P<scalar>{_NAME})(?P<axes>\[(?::,)*::1\])?")
-
-
-class SignatureError(ValueError):
-    """A kernel's signature is not in the small language of `kernel`."""
-
-
-@dataclass(frozen=True)
-class Argument:
-    """A scalar, or with `ndim` an array of them that is contiguous in C's order; `is_const`: it is only read."""
-
-    scalar: str
-    ndim: int = 0
-    is_const: bool = False
-
-
-@dataclass(frozen=True)
-class Signature:
-    """The result, a scalar or `void`, and the arguments."""
-
-    result: str
-    arguments: tuple[Argument, ...]
-
-
-def _parse_argument(text: str, signature: str) -> Argument:
-    match = _ARGUMENT.fullmatch(text)
-    if match is None:
-        raise SignatureError(f"kernel signature {signature!r}: cannot read argument {text!r}")
-    axes, is_const = match["axes"], match["const"] is not None
-    if axes is None and is_const:
-        raise SignatureError(f"kernel signature {signature!r}: const is for arrays, found {text!r}")
-    return Argument(match["scalar"], 0 if axes is None else axes.count(",") + 1, is_const)
-
-
-def parse_signature(signature: str) -> Signature:
-    """Read one signature such as ``"i8(const i2[::1], f8, f4[:,::1])"``.
-
-    The result is ``void`` or a scalar: i1, u1, i2, i4, i8, f4, f8, b1. An argument is a scalar or a
-    C-contiguous array of it; arguments are parted by a comma and one space. ``const`` marks an array that
-    the kernel only reads: such an argument takes read-only arrays as well as writable ones.
-
-    Raises
-    ------
-    SignatureError
-        If the text is anything else.
-    """
-    match = _SIGNATURE.fullmatch(signature)
-    if match is None:
-        raise SignatureError(f"kernel signature {signature!r}: wanted result(argument, ...)")
-    texts = match["arguments"].split(", ") if match["arguments"] else []
-    return Signature(match["result"], tuple(_parse_argument(text, signature) for text in texts))
+# fastmath stays off: it would let the compiler assume that no NaN exists and reorder sums.
+# error_model="numpy": a division by zero gives inf or NaN, as an array expression does, and never raises.
+_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": False}
+# Loops are made vectors by `_emit`, for each processor; numba would do it for this one.
+FOR_OTHERS = {"NUMBA_OPT": "0", "NUMBA_LOOP_VECTORIZE": "0", "NUMBA_SLP_VECTORIZE": "0", "NUMBA_CPU_NAME": "generic"}
 
 
 def numba_type(signature: Signature) -> object:
     """Give numba's own form of a signature."""
-    import numba  # noqa: PLC0415 - only a process that calls a kernel pays for it
+    import numba  # noqa: PLC0415 - half a second and 60 MB: only a process that calls a kernel pays for it
 
-    types: Any = numba.types
+    numba_types: Any = numba.types
 
-    def argument(each: Argument) -> object:
-        scalar = getattr(types, _SCALARS[each.scalar])
-        return types.Array(scalar, each.ndim, "C", readonly=each.is_const) if each.ndim else scalar
+    def argument(name: str, ndim: int, *, is_const: bool) -> object:
+        scalar = getattr(numba_types, name)
+        return numba_types.Array(scalar, ndim, "C", readonly=is_const) if ndim else scalar
 
-    result = types.void if signature.result == "void" else getattr(types, _SCALARS[signature.result])
-    return result(*map(argument, signature.arguments))
-
-
-def _compile(function: Callable[..., Any], signatures: Sequence[Signature], *, cache: bool) -> object:
-    import numba  # noqa: PLC0415 - only a process that calls a kernel pays for it
-
-    # fastmath stays off: it would let the compiler assume that no NaN exists and reorder sums.
-    # error_model="numpy": a division by zero gives inf or NaN, as an array expression does, and never raises.
-    options = {"cache": cache, "nogil": True, "error_model": "numpy", "fastmath": False}
-    compiler: Any = numba.njit  # its types know neither a list of parsed signatures nor options by name
-    return cast("object", compiler([numba_type(each) for each in signatures], **options)(function))
+    result = numba_types.void if signature.result is None else getattr(numba_types, signature.result.name)
+    return result(*(argument(each.scalar.name, each.ndim, is_const=each.is_const) for each in signature.arguments))
 
 
-def _compile_cached(function: Callable[..., Any], signatures: Sequence[Signature]) -> object:
-    """Compile with the cache on disk, or without it where it cannot work: a station must still start."""
+def compile_now(function: Callable[..., Any], signatures: Sequence[Signature]) -> Callable[..., Any]:
+    """Compile with the cache on disk, or without it where it cannot work: a station must still start.
+
+    The result refuses any other dtype, rank or memory order with `TypeError`.
+    """
     try:
         return _compile(function, signatures, cache=True)
     except RuntimeError as error:
@@ -134,46 +57,42 @@ def _compile_cached(function: Callable[..., Any], signatures: Sequence[Signature
     return _compile(function, signatures, cache=False)
 
 
-class Kernel(Generic[P, R]):
-    """A function that is compiled when it is first called."""
+def _compile(function: Callable[..., Any], signatures: Sequence[Signature], **options: bool) -> Callable[..., Any]:
+    import numba  # noqa: PLC0415 - as above
 
-    def __init__(self, function: Callable[P, R], signatures: Sequence[Signature]) -> None:
-        self._function, self._signatures = function, signatures
-        self._compiled: Callable[P, R] | None = None
-        functools.update_wrapper(self, function)
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the compiled function."""
-        return self.compiled()(*args, **kwargs)
-
-    def compiled(self) -> Callable[P, R]:
-        """Compile the function, and before it the kernels that it calls, unless that is done."""
-        if self._compiled is None:
-            names = self._function.__globals__
-            for name in self._function.__code__.co_names:
-                if isinstance(callee := names.get(name), Kernel):
-                    names[name] = callee.compiled()  # the compiler knows its own functions, not this class
-            self._compiled = cast("Callable[P, R]", _compile_cached(self._function, self._signatures))
-            if names.get(self._function.__name__) is self:  # its module calls it without the detour from now on
-                names[self._function.__name__] = self._compiled
-        return self._compiled
+    compiler: Any = numba.njit  # its types know neither a list of parsed signatures nor options by name
+    return cast(
+        "Callable[..., Any]", compiler([numba_type(each) for each in signatures], **_OPTIONS, **options)(function)
+    )
 
 
-def kernel(*signatures: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function a kernel for exactly these signatures (see `parse_signature`).
+def native_ir(
+    function: Callable[..., Any], signature: Signature, callees: dict[str, object]
+) -> tuple[str, str, object]:
+    """Compile a kernel for the compiler of other processors.
 
-    The compiled kernel refuses any other dtype, rank or memory order with `TypeError`. With
-    ``NUMBA_DISABLE_JIT=1`` in the environment the plain Python function is returned.
+    Parameters
+    ----------
+    function
+        The plain function; the kernels that it calls are looked up in `callees`, what this gave for them.
+    signature
+        One of its signatures.
+
+    Returns
+    -------
+    tuple
+        LLVM's text; the name of the function in it, which is called as
+        `i32 (ptr result, ptr error, arguments...)`, an array as meminfo, parent, items, itemsize, data, shape and
+        strides; what callers need as their callee.
 
     Raises
     ------
-    SignatureError
-        If a signature cannot be read.
+    RuntimeError
+        The environment is not `FOR_OTHERS`, which numba reads when it is imported.
     """
-    parsed = [parse_signature(signature) for signature in signatures]
-    is_plain = os.environ.get("NUMBA_DISABLE_JIT", "0") not in {"", "0"}
-
-    def make_kernel(function: Callable[P, R]) -> Callable[P, R]:
-        return function if is_plain else Kernel(function, parsed)
-
-    return make_kernel
+    if any(os.environ.get(key) != value for key, value in FOR_OTHERS.items()):
+        raise RuntimeError(f"numba for other processors: wanted the environment {FOR_OTHERS}")
+    own = types.FunctionType(function.__code__, {**function.__globals__, **callees}, function.__name__)
+    compiled: Any = _compile(own, [signature], no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    ((_, result),) = compiled.overloads.items()
+    return result.library.get_llvm_str(), result.fndesc.llvm_func_name, compiled

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ._arrays import Float32, Int64
-from ._jit import kernel
+from ._kernel import kernel
 
 SILENCE_DB = -1000.0
 """Level of a power below the smallest normal float32, 1.2e-38: finite, and below every level of a sound."""

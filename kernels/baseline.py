@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._arrays import Float32, Samples, require_apart, require_out, require_samples
-from ._jit import kernel
+from ._kernel import kernel
 
 
 @kernel(

@@ -19,7 +19,7 @@ from ._arrays import (
     require_positive,
 )
 from ._fourier import FrameTransform, frame_transform
-from ._jit import kernel
+from ._kernel import kernel
 from ._levels import SILENCE_DB
 from .spectrogram import frame_levels_into
 

@@ -13,7 +13,7 @@ from ._arrays import (
     require_out,
     require_samples,
 )
-from ._jit import kernel
+from ._kernel import kernel
 
 
 @kernel(

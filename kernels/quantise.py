@@ -15,7 +15,7 @@ from ._arrays import (
     require_out,
     require_positive,
 )
-from ._jit import kernel
+from ._kernel import kernel
 
 _ROUNDER = 6755399441055744.0
 """1.5 * 2**52: a float64 of this size has no fraction bits, so adding and subtracting it rounds to nearest,

@@ -24,7 +24,7 @@ from ._arrays import (
     require_out,
     require_samples,
 )
-from ._jit import kernel
+from ._kernel import kernel
 
 _ATTENUATION_DB = 84.0
 _PASS_BAND = 0.8

@@ -15,7 +15,7 @@ from ._arrays import (
     require_out,
     require_samples,
 )
-from ._jit import kernel
+from ._kernel import kernel
 
 
 def cosine_ramp(npts: int, fraction: float) -> Float64:

@@ -14,7 +14,7 @@ from scipy import signal
 Real = NDArray[np.float64]
 Numbers = NDArray[Any]
 
-COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") in {"", "0"}
+COMPILED = os.environ.get("SEISEDGE_KERNELS") != "plain"
 """Whether the kernels under test are compiled; plain Python is some hundred times slower."""
 
 
