@@ -108,7 +108,8 @@ class Kernel(Generic[P, R]):
             kind, names = compilation().kind, self.function.__globals__
             if kind == "ahead":
                 library = cast("_ahead.Library", _ahead.library())
-                bound = functools.update_wrapper(library.bind(self.name, self.signatures), self.function)
+                bound = library.bind(self.name, self.signatures)
+                functools.update_wrapper(bound, self.function)
             else:
                 names.update({name: callee.bound() for name, callee in self.callees().items()})
                 bound = self.function if kind == "plain" else _jit.compile_now(self.function, self.signatures)
