@@ -26,7 +26,8 @@ Q = np.zeros(X.shape, np.int16)
 PACKET = np.ascontiguousarray(X[0, :100])
 PACKET_OUT = np.zeros(400, np.float32)
 SOS = kernels.butterworth_sos(4, "bandpass", (1.0, 20.0), 100.0)
-STATE = kernels.steady_state(SOS)
+REST = kernels.steady_state(SOS)
+STATE = kernels.SosState(SOS, REST.copy())
 RAMP = kernels.cosine_ramp(3000, 0.05)
 WINDOW = reference.cosine_taper(3000, 0.05)
 RESAMPLER = kernels.design_resampler(Fraction(250), Fraction(100))
@@ -107,10 +108,10 @@ CALLS: dict[str, Call] = {
     "quantise-numpy": lambda: reference.quantise(F, 3.0, 0.0),
     "dequantise-ours": lambda: kernels.dequantise_int16_into(Q, 3.0, 0.0, OUT),
     "dequantise-numpy": dequantise_numpy,
-    "sos_packet-ours": lambda: kernels.sos_step_into(PACKET, SOS, STATE, PACKET_OUT[:100]),
-    "sos_packet-scipy": lambda: reference.sosfilt(PACKET, SOS, STATE),
-    "sos_window-ours": lambda: kernels.sos_step_into(X[0], SOS, STATE, OUT[0]),
-    "sos_window-scipy": lambda: reference.sosfilt(X[0], SOS, STATE),
+    "sos_packet-ours": lambda: kernels.sos_step_into(PACKET, STATE, PACKET_OUT[:100]),
+    "sos_packet-scipy": lambda: reference.sosfilt(PACKET, SOS, REST),
+    "sos_window-ours": lambda: kernels.sos_step_into(X[0], STATE, OUT[0]),
+    "sos_window-scipy": lambda: reference.sosfilt(X[0], SOS, REST),
     "resample_packet-ours": lambda: kernels.resample_step_into(PACKET, RESAMPLER, RESAMPLE_STATE, PACKET_OUT),
     "resample_packet-scipy": lambda: upfirdn(PACKET),
     "resample_window-ours": lambda: kernels.resample_step_into(X[0], RESAMPLER, RESAMPLE_STATE, OUT[1]),

@@ -40,7 +40,7 @@ class StreamChain:
         """Samples per second of what comes out: the model's rate, as far off as the source is."""
         self._resampler = None if ratio == 1 else kernels.design_resampler(Fraction(1), ratio)
         self._filters = [_design(step, model_rate) for step in stream if step.op != "resample"]
-        self._states: list[Float64] = []
+        self._states: list[kernels.SosState] = []
         self._resample_state: kernels.ResampleState | None = None
 
     def start(self, first_sample: float) -> None:
@@ -48,7 +48,7 @@ class StreamChain:
         self._states = []
         level = first_sample
         for sos, rest in self._filters:
-            self._states.append(rest * level)
+            self._states.append(kernels.SosState(sos, rest * level))
             level *= float(np.prod(sos[:, :3].sum(axis=1) / sos[:, 3:].sum(axis=1)))
         if self._resampler is not None:
             self._resample_state = kernels.resample_state(self._resampler)
@@ -58,9 +58,9 @@ class StreamChain:
         resampled = self._resample(samples)
         if not self._filters:
             return resampled.astype(np.float32)
-        for (sos, _), state in zip(self._filters, self._states, strict=True):
+        for state in self._states:
             out = np.empty(resampled.size, np.float32)
-            kernels.sos_step_into(resampled, sos, state, out)
+            kernels.sos_step_into(resampled, state, out)
             resampled = out
         return resampled.astype(np.float32, copy=False)
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from ._arrays import ArrayError, Float32, Float64, Int16, Int32, Int64, Samples
 from ._fourier import FrameTransform, frame_scratch, frame_transform
+from ._kernel import Compilation, CompilationError, compilation
 from ._levels import SILENCE_DB
 from .baseline import demean, demean_into, detrend, detrend_into
-from .filters import Band, butterworth_sos, sos_step_into, steady_state
+from .filters import Band, SosState, butterworth_sos, sos_step_into, steady_state
 from .image import SpectrogramImage, spectrogram_image, spectrogram_image_into
 from .normalise import normalise_max_abs_into, normalise_signed_max_into, normalise_std_into
 from .quantise import dequantise_int16_into, quantise_int16_into, truncate_int16_into
@@ -38,6 +39,8 @@ __all__ = [
     "SILENCE_DB",
     "ArrayError",
     "Band",
+    "Compilation",
+    "CompilationError",
     "Float32",
     "Float64",
     "FrameTransform",
@@ -47,11 +50,13 @@ __all__ = [
     "ResampleState",
     "Resampler",
     "Samples",
+    "SosState",
     "SpectrogramImage",
     "SpectrogramScratch",
     "WindowGeometry",
     "assemble_windows_into",
     "butterworth_sos",
+    "compilation",
     "cosine_ramp",
     "demean",
     "demean_into",

@@ -7,6 +7,7 @@ float32, and NaN as b/a).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -195,20 +196,91 @@ def _sos_step_into(x: Samples, sos: Float64, state: Float64, out: Float32) -> No
         out[i] = value
 
 
-def sos_step_into(x: Samples, sos: Float64, state: Float64, out: Float32) -> None:
-    """Filter the next samples of one channel and carry the state on.
+@kernel(
+    "void(const i2[:,::1], const f8[:,::1], f8[:,:,::1], f4[:,::1])",
+    "void(const i4[:,::1], const f8[:,::1], f8[:,:,::1], f4[:,::1])",
+    "void(const f4[:,::1], const f8[:,::1], f8[:,:,::1], f4[:,::1])",
+)
+def _sos_channels_into(x: Samples, sos: Float64, state: Float64, out: Float32) -> None:
+    # Channel by channel within a sample: a channel's next number waits for its last one, the others' need not.
+    for i in range(x.shape[1]):
+        for c in range(x.shape[0]):
+            value = float(x[c, i])
+            for s in range(sos.shape[0]):
+                result = sos[s, 0] * value + state[c, s, 0]
+                state[c, s, 0] = sos[s, 1] * value - sos[s, 4] * result + state[c, s, 1]
+                state[c, s, 1] = sos[s, 2] * value - sos[s, 5] * result
+                value = result
+            out[c, i] = value
 
-    One sample in a call or a million: the same bits.
+
+@kernel(
+    "void(const i2[:,::1], const f8[:,::1], f8[:,:,::1], f4[:,::1])",
+    "void(const i4[:,::1], const f8[:,::1], f8[:,:,::1], f4[:,::1])",
+    "void(const f4[:,::1], const f8[:,::1], f8[:,:,::1], f4[:,::1])",
+)
+def _sos_three_by_two_into(x: Samples, sos: Float64, state: Float64, out: Float32) -> None:
+    """Do as `_sos_channels_into` for three channels and two sections, with the state in registers: twice as fast."""
+    b0, b1, b2, a1, a2 = sos[0, 0], sos[0, 1], sos[0, 2], sos[0, 4], sos[0, 5]
+    d0, d1, d2, c1, c2 = sos[1, 0], sos[1, 1], sos[1, 2], sos[1, 4], sos[1, 5]
+    z0, z1, z2, z3 = state[0, 0, 0], state[0, 0, 1], state[0, 1, 0], state[0, 1, 1]
+    n0, n1, n2, n3 = state[1, 0, 0], state[1, 0, 1], state[1, 1, 0], state[1, 1, 1]
+    e0, e1, e2, e3 = state[2, 0, 0], state[2, 0, 1], state[2, 1, 0], state[2, 1, 1]
+    for i in range(x.shape[1]):
+        z, n, e = float(x[0, i]), float(x[1, i]), float(x[2, i])
+        zr, nr, er = b0 * z + z0, b0 * n + n0, b0 * e + e0
+        z0, n0, e0 = b1 * z - a1 * zr + z1, b1 * n - a1 * nr + n1, b1 * e - a1 * er + e1
+        z1, n1, e1 = b2 * z - a2 * zr, b2 * n - a2 * nr, b2 * e - a2 * er
+        z, n, e = d0 * zr + z2, d0 * nr + n2, d0 * er + e2
+        z2, n2, e2 = d1 * zr - c1 * z + z3, d1 * nr - c1 * n + n3, d1 * er - c1 * e + e3
+        z3, n3, e3 = d2 * zr - c2 * z, d2 * nr - c2 * n, d2 * er - c2 * e
+        out[0, i] = z
+        out[1, i] = n
+        out[2, i] = e
+    state[0, 0, 0], state[0, 0, 1], state[0, 1, 0], state[0, 1, 1] = z0, z1, z2, z3
+    state[1, 0, 0], state[1, 0, 1], state[1, 1, 0], state[1, 1, 1] = n0, n1, n2, n3
+    state[2, 0, 0], state[2, 0, 1], state[2, 1, 0], state[2, 1, 1] = e0, e1, e2, e3
+
+
+@dataclass(frozen=True, eq=False)
+class SosState:
+    """A filter and where it stands: of one channel, or of several that are filtered in one call.
+
+    Attributes
+    ----------
+    sos : float64 (section, 6)
+        From `butterworth_sos`.
+    z : float64 (section, 2) or (channel, section, 2)
+        Updated in place by `sos_step_into`: zeros, or of each channel ``steady_state(sos) * x[0]``, at the start.
+
+    Raises
+    ------
+    ArrayError
+        If an array does not keep the contract of the package.
+    """
+
+    sos: Float64
+    z: Float64
+
+    def __post_init__(self) -> None:
+        """Check once what `sos_step_into` would check for every packet."""
+        _require_sos(self.sos)
+        channels = (None,) if np.ndim(self.z) == 3 else ()
+        require_out(self.z, "state", shape=(*channels, self.sos.shape[0], 2), dtype=FLOAT64)
+
+
+def sos_step_into(x: Samples, state: SosState, out: Float32) -> None:
+    """Filter the next samples of one channel, or of several in one call, and carry the state on.
+
+    One sample in a call or a million, one channel or three: the same bits.
 
     Parameters
     ----------
-    x : int16, int32 or float32 (sample,)
+    x : int16, int32 or float32 (sample,) or (channel, sample)
         The next samples, counts. A NaN stays in the state for ever: start afresh after one.
-    sos : float64 (section, 6)
-        From `butterworth_sos`.
-    state : float64 (section, 2)
-        Of this channel, updated in place: zeros, or ``steady_state(sos) * x[0]``, at the start.
-    out : float32 (sample,)
+    state : SosState
+        Of this channel, or of as many channels as `x` has.
+    out : float32, shaped as `x`
         May be `x` itself if `x` is float32.
 
     Raises
@@ -220,10 +292,16 @@ def sos_step_into(x: Samples, sos: Float64, state: Float64, out: Float32) -> Non
     -----
     Transposed direct form II, float64 inside, as ``scipy.signal.sosfilt``.
     """
-    require_samples(x, "x", ndim=1)
-    _require_sos(sos)
-    require_out(state, "state", shape=(sos.shape[0], 2), dtype=FLOAT64)
+    sos, z = state.sos, state.z
+    require_samples(x, "x", ndim=z.ndim - 1)
+    if z.ndim == 3 and x.shape[0] != z.shape[0]:
+        raise ArrayError(f"x: found shape {x.shape}, wanted the {z.shape[0]} channels of the state")
     require_out(out, "out", shape=x.shape)
     require_apart(out, "out", x, in_place=True)
-    require_apart(out, "out", state)
-    _sos_step_into(x, sos, state, out)
+    require_apart(out, "out", z)
+    if z.ndim == 2:
+        _sos_step_into(x, sos, z, out)
+    elif z.shape == (3, 2, 2):
+        _sos_three_by_two_into(x, sos, z, out)
+    else:
+        _sos_channels_into(x, sos, z, out)

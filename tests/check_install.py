@@ -14,7 +14,12 @@ from pathlib import Path
 import numpy as np
 from pymseed import DataEncoding, MS3Record
 
-FORBIDDEN = ("torch", "onnx", "onnxscript", "scipy", "obspy", "matplotlib", "h5py")
+FORBIDDEN = ("torch", "onnx", "onnxscript", "scipy", "obspy", "matplotlib", "h5py", "numba", "llvmlite", "pycparser")
+PROBE = """
+import sys, seisedge.edge.scan_cli
+from seisedge import kernels
+print(kernels.compilation().kind, *sys.modules)
+"""
 START_NS = 1_700_000_000_000_000_000
 
 
@@ -44,8 +49,10 @@ def main() -> int:
     if scan.returncode != 0 or "1 station" not in scan.stderr:
         sys.stdout.write(f"edge-scan: found exit code {scan.returncode}, wanted 0 and a summary\n")
         return 1
-    probe = "import sys, seisedge.edge.scan_cli; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", PROBE], check=True, capture_output=True, text=True).stdout.split()
+    if loaded.pop(0) != "ahead":
+        sys.stdout.write("kernels: found no library in the installed package, wanted one\n")
+        return 1
     if heavy := [name for name in FORBIDDEN if name in loaded]:
         sys.stdout.write(f"edge-scan imports {', '.join(heavy)}: wanted none of {', '.join(FORBIDDEN)}\n")
         return 1

@@ -79,7 +79,8 @@ def test_a_chain_equals_its_kernels_called_by_hand() -> None:
     size = kernels.resample_step_into(x, resampler, kernels.resample_state(resampler), resampled)
     sos = kernels.butterworth_sos(4, "highpass", (2.0,), 100.0)
     wanted = np.empty(size, np.float32)
-    kernels.sos_step_into(resampled[:size], sos, kernels.steady_state(sos) * float(x[0]), wanted)
+    state = kernels.SosState(sos, kernels.steady_state(sos) * float(x[0]))
+    kernels.sos_step_into(resampled[:size], state, wanted)
     np.testing.assert_array_equal(found.push(x), wanted)
 
 
@@ -274,9 +275,9 @@ def test_samples_reach_the_first_kernel_in_the_sensors_own_type(dtype: str, monk
     seen: set[str] = set()
     step = kernels.sos_step_into
 
-    def spy(x: Samples, sos: kernels.Float64, state: kernels.Float64, out: kernels.Float32) -> None:
+    def spy(x: Samples, state: kernels.SosState, out: kernels.Float32) -> None:
         seen.add(str(x.dtype))
-        step(x, sos, state, out)
+        step(x, state, out)
 
     monkeypatch.setattr(kernels, "sos_step_into", spy)
     stream = StationStream(Preprocess(spectrogram_manifest()), stride=10)

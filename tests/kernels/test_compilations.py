@@ -37,7 +37,9 @@ for x in ((noise * 1e3).astype(t) for t in (np.int16, np.int32, np.float32)):
         lambda: k.taper_into(x, k.cosine_ramp(150, 0.1), out),
         lambda: k.normalise_std_into(x, out, joint=True, ddof=1, eps=1e-6),
         lambda: k.normalise_max_abs_into(x, out, joint=False, eps=1e-6),
-        lambda: k.sos_step_into(x[0], sos, k.steady_state(sos), out[0]),
+        lambda: k.sos_step_into(x[0], k.SosState(sos, k.steady_state(sos)), out[0]),
+        lambda: k.sos_step_into(x, k.SosState(sos, np.stack([k.steady_state(sos)] * 3)), out),
+        lambda: k.sos_step_into(x, k.SosState(sos[:2].copy(), np.zeros((3, 2, 2))), out),
         lambda: k.resample_step_into(x[0], resampler, k.resample_state(resampler), line),
     ):
         step()

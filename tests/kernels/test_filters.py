@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
 
-from seisedge.kernels import ArrayError, Band, butterworth_sos, sos_step_into, steady_state
+from seisedge.kernels import ArrayError, Band, SosState, butterworth_sos, sos_step_into, steady_state
 
 DESIGNS: list[tuple[int, Band, tuple[float, ...]]] = [
     (1, "highpass", (0.5,)),
@@ -44,7 +44,7 @@ INPUTS: dict[str, Any] = {
 
 def filtered(x: reference.Numbers, sos: reference.Real, state: reference.Real) -> reference.Numbers:
     out = np.full(x.shape, np.nan, np.float32)
-    sos_step_into(x, sos, state, out)
+    sos_step_into(x, SosState(sos, state), out)
     return out
 
 
@@ -131,6 +131,26 @@ def test_any_chunking_gives_the_same_bits(
     np.testing.assert_array_equal(state, whole_state)
 
 
+@reference.examples(60)
+@given(
+    st.lists(st.integers(0, SIZE), max_size=4),
+    st.sampled_from(DESIGNS),
+    st.sampled_from([np.int16, np.int32, np.float32]),
+    st.integers(1, 5),
+)
+def test_channels_in_one_call_have_the_bits_of_each_alone(
+    cuts: list[int], design: tuple[int, Band, tuple[float, ...]], dtype: type, channels: int
+) -> None:
+    x: reference.Numbers = (np.random.default_rng(channels).standard_normal((channels, SIZE)) * 1e4).astype(dtype)
+    sos = butterworth_sos(*design, RATE)
+    together = np.stack([steady_state(sos) * float(row[0]) for row in x])
+    alone = together.copy()
+    wanted = [filtered(row, sos, state) for row, state in zip(x, alone, strict=True)]
+    parts = [filtered(x[:, a:b].copy(), sos, together) for a, b in pairwise(sorted({0, SIZE, *cuts}))]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1).view(np.int32), np.stack(wanted).view(np.int32))
+    np.testing.assert_array_equal(together, alone)
+
+
 def test_no_samples_leave_the_state_alone() -> None:
     sos = butterworth_sos(4, "highpass", (2.0,), RATE)
     state = steady_state(sos)
@@ -193,7 +213,12 @@ def test_contract() -> None:
     wrong: list[tuple[Any, Any, Any, Any, str]] = [
         (np.ones(10), sos, state, out, "x: found dtype float64"),
         (np.ones(20, np.float32)[::2], sos, state, out, "x: found strides"),
-        (np.ones((1, 10), np.float32), sos, state, out, r"x: found shape \(1, 10\)"),
+        (np.ones((1, 10), np.float32), sos, state, out, r"x: found shape \(1, 10\), wanted 1 dimension"),
+        (x, sos, np.zeros((1, 2, 2)), out, r"x: found shape \(10,\), wanted 2 dimension"),
+        (np.ones((3, 10), np.float32), sos, np.zeros((2, 2, 2)), out, "wanted the 2 channels of the state"),
+        (x, sos, [[0.0, 0.0]], out, "state: found list"),
+        (np.ones((1, 1, 10), np.float32), sos, state, out, r"x: found shape \(1, 1, 10\), wanted 1 dimension"),
+        (np.ones((), np.float32), sos, state, out, r"x: found shape \(\), wanted 1 dimension"),
         (x, sos.astype(np.float32), state, out, "sos: found dtype float32"),
         (x, np.zeros((2, 5)), state, out, r"sos: found shape \(2, 5\)"),
         (x, sos * 2.0, state, out, "with 1 in column 3"),
@@ -206,10 +231,10 @@ def test_contract() -> None:
     ]
     for x_, sos_, state_, out_, message in wrong:
         with pytest.raises(ArrayError, match=message):
-            sos_step_into(x_, sos_, state_, out_)
+            sos_step_into(x_, SosState(sos_, state_), out_)
     x.flags.writeable = False
     sos.flags.writeable = False
-    sos_step_into(x, sos, state.copy(), out)
+    sos_step_into(x, SosState(sos, state.copy()), out)
     same = x.copy()
-    sos_step_into(same, sos, state.copy(), same)
+    sos_step_into(same, SosState(sos, state.copy()), same)
     np.testing.assert_array_equal(same, out)
