@@ -14,8 +14,6 @@ from .steps import Step, number
 
 Float32 = npt.NDArray[np.float32]
 
-Change = Callable[[Float32], None]
-"""Changes a window (component, sample) in place."""
 Finish = Callable[[Float32, Float32], None]
 """Writes a window (component, sample) as the network's input, (*shape)."""
 
@@ -42,12 +40,9 @@ class WindowChain:
         window = [step for step in steps if step.scope == "window"]
         self._width, self._shape = width, shape
         self._shared = _shared_builder(window, width)
-        self._changes = [_change(step, width) for step in window if step.op in _IN_PLACE]
         layout = next((step.params["order"] for step in window if step.op == "layout"), "component_sample")
-        self._finish = _LAYOUTS[str(layout)]
-        self._is_waveform = layout == "component_sample"
-        if window and window[-1].op == "spectrogram_image":
-            self._finish, self._is_waveform = _painter(window[-1], width), False
+        self._plan = _plan(window, components, width, is_turned=layout != "component_sample")
+        self._paint = _painter(window[-1], width) if window and window[-1].op == "spectrogram_image" else None
         found = _shape_of(window, str(layout), components, width)
         if found != shape:
             raise ManifestError(f"manifest.input.shape: found {list(shape)}, the steps give {list(found)}")
@@ -58,27 +53,16 @@ class WindowChain:
         if self._shared is not None:
             self._shared(samples, count, stride, out)
             return out
-        work = np.empty((samples.shape[0], self._width), np.float32)
-        for index, target in enumerate(out):
-            window = target if self._is_waveform else work
-            np.copyto(window, samples[:, index * stride : index * stride + self._width])
-            for change in self._changes:
-                change(window)
-            if not self._is_waveform:
-                self._finish(window, target)
+        # An image of one plane is (1, sample, component): the same memory.
+        waveforms = out.reshape(count, *self._plan.shape) if self._paint is None else self._waveforms(count)
+        kernels.cut_windows_into(samples, self._plan, waveforms, stride=stride)
+        if self._paint is not None:
+            for waveform, target in zip(waveforms, out, strict=True):
+                self._paint(waveform, target)
         return out
 
-
-def _to_component_sample(window: Float32, out: Float32) -> None:
-    np.copyto(out, window)
-
-
-def _to_sample_component(window: Float32, out: Float32) -> None:
-    np.copyto(out, window.T)
-
-
-def _to_image(window: Float32, out: Float32) -> None:
-    np.copyto(out[0], window.T)
+    def _waveforms(self, count: int) -> Float32:
+        return np.empty((count, *self._plan.shape), np.float32)
 
 
 def _painter(step: Step, width: int) -> Finish:
@@ -93,13 +77,6 @@ def _painter(step: Step, width: int) -> Finish:
     return lambda window, out: kernels.spectrogram_image_into(window, image, out)
 
 
-_LAYOUTS: dict[str, Finish] = {
-    "component_sample": _to_component_sample,
-    "sample_component": _to_sample_component,
-    "image_sample_component": _to_image,
-}
-
-
 def _shape_of(steps: list[Step], layout: str, components: int, width: int) -> tuple[int, ...]:
     """Shape of what the steps make of one window."""
     if steps and steps[-1].op == "spectrogram_db":
@@ -112,50 +89,34 @@ def _shape_of(steps: list[Step], layout: str, components: int, width: int) -> tu
     return (width, components) if layout == "sample_component" else (1, width, components)
 
 
-def _demean(_step: Step, _width: int) -> Change:
-    return lambda window: kernels.demean_into(window, window)
-
-
-def _detrend(_step: Step, _width: int) -> Change:
-    return lambda window: kernels.detrend_into(window, window)
-
-
-def _taper(step: Step, width: int) -> Change:
-    ramp = kernels.cosine_ramp(width, number(step, "fraction"))
-    return lambda window: kernels.taper_into(window, ramp, window)
-
-
-def _normalise_std(step: Step, _width: int) -> Change:
-    joint, ddof, eps = bool(number(step, "joint")), int(number(step, "ddof")), number(step, "eps")
-    return lambda window: kernels.normalise_std_into(window, window, joint=joint, ddof=ddof, eps=eps)
-
-
-def _normalise_max_abs(step: Step, _width: int) -> Change:
-    joint, eps = bool(number(step, "joint")), number(step, "eps")
-    return lambda window: kernels.normalise_max_abs_into(window, window, joint=joint, eps=eps)
-
-
-def _normalise_signed_max(_step: Step, _width: int) -> Change:
-    return lambda window: kernels.normalise_signed_max_into(window, window)
-
-
-def _quantise_int16(_step: Step, _width: int) -> Change:
-    return lambda window: kernels.truncate_int16_into(window, window)
-
-
-_IN_PLACE: dict[str, Callable[[Step, int], Change]] = {
-    "demean": _demean,
-    "detrend": _detrend,
-    "taper": _taper,
-    "normalise_std": _normalise_std,
-    "normalise_max_abs": _normalise_max_abs,
-    "normalise_signed_max": _normalise_signed_max,
-    "quantise_int16": _quantise_int16,
+_OPS: dict[str, kernels.WindowOp] = {
+    "demean": "demean",
+    "detrend": "detrend",
+    "taper": "taper",
+    "normalise_std": "normalise_std",
+    "normalise_max_abs": "normalise_max_abs",
+    "normalise_signed_max": "normalise_signed_max",
+    "quantise_int16": "truncate_int16",
 }
 
 
-def _change(step: Step, width: int) -> Change:
-    return _IN_PLACE[step.op](step, width)
+def _plan(steps: list[Step], components: int, width: int, *, is_turned: bool) -> kernels.WindowPlan:
+    named = [_window_step(step) for step in steps if step.op in _OPS]
+    try:
+        return kernels.window_plan(named, channels=components, width=width, is_turned=is_turned)
+    except kernels.ArrayError as error:
+        raise ManifestError(f"manifest.steps: {error}") from error
+
+
+def _window_step(step: Step) -> kernels.WindowStep:
+    numbers = {key: number(step, key) for key in ("joint", "ddof", "eps", "fraction") if key in step.params}
+    return kernels.WindowStep(
+        _OPS[step.op],
+        joint=bool(numbers.get("joint", 0)),
+        ddof=int(numbers.get("ddof", 0)),
+        eps=numbers.get("eps", 0.0),
+        fraction=numbers.get("fraction", 0.0),
+    )
 
 
 def _shared_builder(steps: list[Step], width: int) -> Callable[[Float32, int, int, Float32], None] | None:

@@ -34,6 +34,7 @@ from .spectrogram import (
     window_peaks_into,
 )
 from .taper import cosine_ramp, taper_into
+from .window import WindowOp, WindowPlan, WindowStep, cut_windows_into, window_plan
 
 __all__ = [
     "SILENCE_DB",
@@ -54,10 +55,14 @@ __all__ = [
     "SpectrogramImage",
     "SpectrogramScratch",
     "WindowGeometry",
+    "WindowOp",
+    "WindowPlan",
+    "WindowStep",
     "assemble_windows_into",
     "butterworth_sos",
     "compilation",
     "cosine_ramp",
+    "cut_windows_into",
     "demean",
     "demean_into",
     "dequantise_int16_into",
@@ -83,4 +88,5 @@ __all__ = [
     "taper_into",
     "truncate_int16_into",
     "window_peaks_into",
+    "window_plan",
 ]

@@ -70,19 +70,23 @@ class Module:
 def modules() -> list[Module]:
     """Give every kernel of the modules that were imported, for each of its signatures."""
     _initialise()
+    compiled: dict[str, object] = {}
     found: list[Module] = []
     for kernel in KERNELS:
         for signature in kernel.signatures:
-            text, native, _ = _native(kernel, signature)
+            text, native = _jit.native_ir(_compiled(kernel, compiled), signature)
             name = symbol(kernel.name, signature)
             found.append(Module(name, kernel, signature, text + _wrapper(name, native, signature)))
     return found
 
 
-def _native(kernel: Kernel[..., Any], signature: Signature) -> tuple[str, str, object]:
-    """Compile a kernel and those that it calls, which have one signature each."""
-    callees = {name: _native(callee, callee.signatures[0])[2] for name, callee in kernel.callees().items()}
-    return _jit.native_ir(kernel.function, signature, callees)
+def _compiled(kernel: Kernel[..., Any], known: dict[str, object]) -> object:
+    """Compile a kernel, and before it those that it calls, unless it is known."""
+    key = f"{kernel.function.__module__}.{kernel.name}"
+    if key not in known:
+        callees = {name: _compiled(callee, known) for name, callee in kernel.callees().items()}
+        known[key] = _jit.compile_for_others(kernel.function, kernel.signatures, callees)
+    return known[key]
 
 
 def _wrapper(name: str, native: str, signature: Signature) -> str:

@@ -66,24 +66,10 @@ def _compile(function: Callable[..., Any], signatures: Sequence[Signature], **op
     )
 
 
-def native_ir(
-    function: Callable[..., Any], signature: Signature, callees: dict[str, object]
-) -> tuple[str, str, object]:
-    """Compile a kernel for the compiler of other processors.
-
-    Parameters
-    ----------
-    function
-        The plain function; the kernels that it calls are looked up in `callees`, what this gave for them.
-    signature
-        One of its signatures.
-
-    Returns
-    -------
-    tuple
-        LLVM's text; the name of the function in it, which is called as
-        `i32 (ptr result, ptr error, arguments...)`, an array as meminfo, parent, items, itemsize, data, shape and
-        strides; what callers need as their callee.
+def compile_for_others(
+    function: Callable[..., Any], signatures: Sequence[Signature], callees: dict[str, Any]
+) -> Callable[..., Any]:
+    """Compile a kernel for the compiler of other processors; `callees` is what this gave for those that it calls.
 
     Raises
     ------
@@ -93,6 +79,15 @@ def native_ir(
     if any(os.environ.get(key) != value for key, value in FOR_OTHERS.items()):
         raise RuntimeError(f"numba for other processors: wanted the environment {FOR_OTHERS}")
     own = types.FunctionType(function.__code__, {**function.__globals__, **callees}, function.__name__)
-    compiled: Any = _compile(own, [signature], no_cpython_wrapper=True, no_cfunc_wrapper=True)
-    ((_, result),) = compiled.overloads.items()
-    return result.library.get_llvm_str(), result.fndesc.llvm_func_name, compiled
+    return _compile(own, signatures, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def native_ir(compiled: Any, signature: Signature) -> tuple[str, str]:  # noqa: ANN401 - numba's
+    """Give LLVM's text of what `compile_for_others` compiled, and the name of the function in it.
+
+    It is called as `i32 (ptr result, ptr error, arguments...)`, an array as meminfo, parent, items, itemsize, data,
+    shape and strides.
+    """
+    wanted: Any = numba_type(signature)
+    result = compiled.overloads[wanted.args]
+    return result.library.get_llvm_str(), result.fndesc.llvm_func_name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from . import _window_loops as loops
 from ._arrays import (
     FLOAT32,
     INT16,
@@ -53,26 +54,6 @@ def _dequantise_int16_into(q: Int16, scale: float, offset: float, out: Float32) 
     for c in range(channels):
         for i in range(npts):
             out[c, i] = float(q[c, i]) * scale + offset
-
-
-@kernel("void(const f4[:,::1], f4[:,::1])")
-def _truncate_int16_into(x: Float32, out: Float32) -> None:
-    channels, npts = x.shape
-    largest = 0.0
-    for c in range(channels):
-        for i in range(npts):
-            value = abs(float(x[c, i]))
-            # value != value is true of NaN only; once taken, nothing compares as larger.
-            if value > largest or value != value:  # noqa: PLR0124  (no isnan without a library call)
-                largest = value
-    for c in range(channels):
-        for i in range(npts):
-            if largest == 0.0:
-                out[c, i] = 0.0
-            else:
-                # The product first, which is exact: the largest value then gives 32767 and never 32766.99….
-                value = float(x[c, i]) * _HIGHEST / largest
-                out[c, i] = float(int(value)) if _LOWEST <= value <= _HIGHEST else value  # else NaN
 
 
 def _require_line(scale: float, offset: float) -> None:
@@ -156,4 +137,5 @@ def truncate_int16_into(x: Float32, out: Float32) -> None:
     require_array(x, "x", dtypes=(FLOAT32,), ndim=2)
     require_out(out, "out", shape=x.shape)
     require_apart(out, "out", x, in_place=True)
-    _truncate_int16_into(x, out)
+    if x.size:
+        loops.truncate_int16_channels(x, out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import _window_loops as loops
 from ._arrays import (
     FLOAT64,
     ArrayError,
@@ -15,7 +16,6 @@ from ._arrays import (
     require_out,
     require_samples,
 )
-from ._kernel import kernel
 
 
 def cosine_ramp(npts: int, fraction: float) -> Float64:
@@ -55,26 +55,6 @@ def cosine_ramp(npts: int, fraction: float) -> Float64:
     return 0.5 * (1.0 - np.cos(np.pi * index / max(count - 1, 1)))
 
 
-@kernel(
-    "void(const i2[:,::1], const f8[::1], f4[:,::1])",
-    "void(const i4[:,::1], const f8[::1], f4[:,::1])",
-    "void(const f4[:,::1], const f8[::1], f4[:,::1])",
-)
-def _taper_into(x: Samples, ramp: Float64, out: Float32) -> None:
-    channels, npts = x.shape
-    count = ramp.shape[0]
-    for c in range(channels):
-        for i in range(count):
-            out[c, i] = float(x[c, i]) * ramp[i]
-        # Rows of their own: an index that might be below 0, for all the compiler knows, hinders vectors.
-        middle = x[c, count : npts - count]
-        kept = out[c, count : npts - count]
-        for i in range(middle.shape[0]):
-            kept[i] = middle[i]
-        for i in range(npts - count, npts):
-            out[c, i] = float(x[c, i]) * ramp[npts - 1 - i]
-
-
 def taper_into(x: Samples, ramp: Float64, out: Float32) -> None:
     """Multiply the start of each channel by a ramp and its end by the same ramp backwards.
 
@@ -98,4 +78,4 @@ def taper_into(x: Samples, ramp: Float64, out: Float32) -> None:
     require_apart(out, "out", x, in_place=True)
     if 2 * ramp.size > x.shape[1]:
         raise ArrayError(f"ramp: found {ramp.size} samples, wanted at most half of {x.shape[1]}")
-    _taper_into(x, ramp, out)
+    loops.taper_channels(x, ramp, out)
