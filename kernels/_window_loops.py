@@ -1,6 +1,6 @@
 """Kernels of a window's steps, and the one that does all of them: `baseline`, `taper`, `normalise`, `quantise` check.
 
-Each step may write where it reads. Sums are taken in four parts side by side, in a fixed order: an addition need not
+Each step may write where it reads. Sums are taken in eight parts side by side, in a fixed order: an addition need not
 wait for the one before it.
 """
 
@@ -16,6 +16,7 @@ from ._kernel import kernel
 DEMEAN, DETREND, TAPER, STD, MAX_ABS, SIGNED_MAX, TRUNCATE = range(7)
 """Codes of the steps of `windows_into`."""
 _HIGHEST = 32767.0
+_WITHOUT_SIGN = np.int64(0x7FFFFFFFFFFFFFFF)
 
 
 @kernel("f8(const i2[:,::1], i8)", "f8(const i4[:,::1], i8)", "f8(const f4[:,::1], i8)")
@@ -25,15 +26,23 @@ def _sum(x: Samples, c: int) -> float:
     sum1 = 0.0
     sum2 = 0.0
     sum3 = 0.0
-    whole = npts - npts % 4
-    for i in range(0, whole, 4):
+    sum4 = 0.0
+    sum5 = 0.0
+    sum6 = 0.0
+    sum7 = 0.0
+    whole = npts - npts % 8
+    for i in range(0, whole, 8):
         sum0 += float(x[c, i])
         sum1 += float(x[c, i + 1])
         sum2 += float(x[c, i + 2])
         sum3 += float(x[c, i + 3])
+        sum4 += float(x[c, i + 4])
+        sum5 += float(x[c, i + 5])
+        sum6 += float(x[c, i + 6])
+        sum7 += float(x[c, i + 7])
     for i in range(whole, npts):
         sum0 += float(x[c, i])
-    return (sum0 + sum1) + (sum2 + sum3)
+    return ((sum0 + sum1) + (sum2 + sum3)) + ((sum4 + sum5) + (sum6 + sum7))
 
 
 @kernel("f8(const i2[:,::1], i8, f8)", "f8(const i4[:,::1], i8, f8)", "f8(const f4[:,::1], i8, f8)")
@@ -44,15 +53,23 @@ def _square_sum(x: Samples, c: int, mean: float) -> float:
     sum1 = 0.0
     sum2 = 0.0
     sum3 = 0.0
-    whole = npts - npts % 4
-    for i in range(0, whole, 4):
+    sum4 = 0.0
+    sum5 = 0.0
+    sum6 = 0.0
+    sum7 = 0.0
+    whole = npts - npts % 8
+    for i in range(0, whole, 8):
         sum0 += (float(x[c, i]) - mean) * (float(x[c, i]) - mean)
         sum1 += (float(x[c, i + 1]) - mean) * (float(x[c, i + 1]) - mean)
         sum2 += (float(x[c, i + 2]) - mean) * (float(x[c, i + 2]) - mean)
         sum3 += (float(x[c, i + 3]) - mean) * (float(x[c, i + 3]) - mean)
+        sum4 += (float(x[c, i + 4]) - mean) * (float(x[c, i + 4]) - mean)
+        sum5 += (float(x[c, i + 5]) - mean) * (float(x[c, i + 5]) - mean)
+        sum6 += (float(x[c, i + 6]) - mean) * (float(x[c, i + 6]) - mean)
+        sum7 += (float(x[c, i + 7]) - mean) * (float(x[c, i + 7]) - mean)
     for i in range(whole, npts):
         sum0 += (float(x[c, i]) - mean) * (float(x[c, i]) - mean)
-    return (sum0 + sum1) + (sum2 + sum3)
+    return ((sum0 + sum1) + (sum2 + sum3)) + ((sum4 + sum5) + (sum6 + sum7))
 
 
 @kernel("f8(const i2[:,::1], i8, f8)", "f8(const i4[:,::1], i8, f8)", "f8(const f4[:,::1], i8, f8)")
@@ -63,15 +80,24 @@ def _moment(x: Samples, c: int, centre: float) -> float:
     sum1 = 0.0
     sum2 = 0.0
     sum3 = 0.0
-    whole = npts - npts % 4
-    for i in range(0, whole, 4):
-        sum0 += (i - centre) * float(x[c, i])
-        sum1 += (i + 1 - centre) * float(x[c, i + 1])
-        sum2 += (i + 2 - centre) * float(x[c, i + 2])
-        sum3 += (i + 3 - centre) * float(x[c, i + 3])
+    sum4 = 0.0
+    sum5 = 0.0
+    sum6 = 0.0
+    sum7 = 0.0
+    whole = npts - npts % 8
+    for i in range(0, whole, 8):
+        time = float(np.int32(i)) - centre
+        sum0 += time * float(x[c, i])
+        sum1 += (time + 1.0) * float(x[c, i + 1])
+        sum2 += (time + 2.0) * float(x[c, i + 2])
+        sum3 += (time + 3.0) * float(x[c, i + 3])
+        sum4 += (time + 4.0) * float(x[c, i + 4])
+        sum5 += (time + 5.0) * float(x[c, i + 5])
+        sum6 += (time + 6.0) * float(x[c, i + 6])
+        sum7 += (time + 7.0) * float(x[c, i + 7])
     for i in range(whole, npts):
-        sum0 += (i - centre) * float(x[c, i])
-    return (sum0 + sum1) + (sum2 + sum3)
+        sum0 += (float(np.int32(i)) - centre) * float(x[c, i])
+    return ((sum0 + sum1) + (sum2 + sum3)) + ((sum4 + sum5) + (sum6 + sum7))
 
 
 @kernel(
@@ -103,7 +129,7 @@ def detrend_channels(x: Samples, out: Float32) -> None:
         if npts > 1:
             slope = _moment(x, c, centre) / square
         for i in range(npts):
-            out[c, i] = float(x[c, i]) - (mean + slope * (i - centre))
+            out[c, i] = float(x[c, i]) - (mean + slope * (float(np.int32(i)) - centre))
 
 
 @kernel(
@@ -132,14 +158,18 @@ def taper_channels(x: Samples, ramp: Float64, out: Float32) -> None:
     "void(const f4[:,::1], i8, i8, f8, f4[:,::1])",
 )
 def _divide(x: Samples, first: int, stop: int, divisor: float, out: Float32) -> None:
-    """Divide channels first to stop - 1; a divisor of 0 gives zeros."""
+    """Divide channels first to stop - 1; a divisor of 0 gives zeros.
+
+    By a product, which takes a fifth of the time of a division; in float64, of which a float32 remains.
+    """
+    factor = 1.0 / divisor
     for c in range(first, stop):
         if divisor == 0.0:
             for i in range(x.shape[1]):
                 out[c, i] = 0.0
         else:
             for i in range(x.shape[1]):
-                out[c, i] = float(x[c, i]) / divisor
+                out[c, i] = float(x[c, i]) * factor
 
 
 @kernel(
@@ -166,13 +196,13 @@ def divide_by_std(x: Samples, span: int, ddof: int, eps: float, out: Float32) ->
 @kernel("f8(const i2[:,::1], i8)", "f8(const i4[:,::1], i8)", "f8(const f4[:,::1], i8)")
 def _max_abs(x: Samples, c: int) -> float:
     """Give the largest |x| of a channel; NaN if one of them is."""
-    largest = 0.0
+    # Without their sign, the bits of floating-point numbers are ordered as the numbers are, NaN above all. A maximum of
+    # integers becomes vector instructions, one of floats does not.
+    largest = np.int64(0)
     for i in range(x.shape[1]):
-        value = abs(float(x[c, i]))
-        # value != value is true of NaN only; once taken, nothing compares as larger.
-        if value > largest or value != value:  # noqa: PLR0124  (no isnan without a library call)
-            largest = value
-    return largest
+        bits = np.float64(x[c, i]).view(np.int64) & _WITHOUT_SIGN
+        largest = max(largest, bits)
+    return np.int64(largest).view(np.float64)
 
 
 @kernel(
@@ -186,7 +216,8 @@ def divide_by_max_abs(x: Samples, span: int, eps: float, out: Float32) -> None:
         largest = 0.0
         for c in range(first, first + span):
             found = _max_abs(x, c)
-            if found > largest or found != found:  # noqa: PLR0124  (as in _max_abs)
+            # found != found is true of NaN only; once taken, nothing compares as larger.
+            if found > largest or found != found:  # noqa: PLR0124  (no isnan without a library call)
                 largest = found
         _divide(x, first, first + span, largest + eps, out)
 
@@ -198,7 +229,7 @@ def divide_by_signed_max(x: Samples, out: Float32) -> None:
     for c in range(x.shape[0]):
         for i in range(x.shape[1]):
             value = float(x[c, i])
-            if value > largest or value != value:  # noqa: PLR0124  (as in _max_abs)
+            if value > largest or value != value:  # noqa: PLR0124  (as in divide_by_max_abs)
                 largest = value
     if largest == 0.0:
         largest = 1.0
@@ -211,7 +242,7 @@ def truncate_int16_channels(x: Float32, out: Float32) -> None:
     largest = 0.0
     for c in range(channels):
         found = _max_abs(x, c)
-        if found > largest or found != found:  # noqa: PLR0124  (as in _max_abs)
+        if found > largest or found != found:  # noqa: PLR0124  (as in divide_by_max_abs)
             largest = found
     for c in range(channels):
         for i in range(npts):
@@ -255,8 +286,9 @@ def windows_into(  # noqa: PLR0913, PLR0917 - a kernel takes no structures
         window = out[k]
         start = first + k * stride
         for c in range(window.shape[0]):
+            row = x[c, start : start + window.shape[1]]
             for i in range(window.shape[1]):
-                window[c, i] = np.float32(x[c, start + i])
+                window[c, i] = np.float32(row[i])
         for s in range(codes.shape[0]):
             _step(window, codes[s], eps[s], ramps)
 

@@ -15,7 +15,7 @@ from seisedge.kernels import ArrayError, WindowStep, cut_windows_into, window_pl
 
 LONGEST = 90 if reference.COMPILED else 24
 STEPS = st.one_of(
-    st.sampled_from(["demean", "detrend", "normalise_signed_max", "truncate_int16"]).map(WindowStep),
+    st.builds(WindowStep, st.sampled_from(["demean", "detrend", "normalise_signed_max", "truncate_int16"])),
     st.floats(0.0, 0.5).map(lambda fraction: WindowStep("taper", fraction=fraction)),
     st.builds(
         WindowStep,
