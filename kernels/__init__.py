@@ -2,12 +2,13 @@
 
 Waveforms are C-contiguous (channel, sample): int16, int32 or float32 counts in, float32 out. Every function
 checks its arguments and raises `ArrayError`; nothing is converted in silence. Streams (`sos_step_into`,
-`resample_step_into`) carry their state in arrays of the caller, and give the same bits however they are cut.
+`resample_step_into`) carry their state in
+arrays of the caller, and give the same bits however they are cut.
 """
 
 from __future__ import annotations
 
-from ._arrays import ArrayError, Float32, Float64, Int16, Int32, Int64, Samples
+from ._arrays import ArrayError, Float32, Float64, Int16, Int32, Int64, Samples, UInt8
 from ._fourier import FrameTransform, frame_scratch, frame_transform
 from ._kernel import Compilation, CompilationError, compilation
 from ._levels import SILENCE_DB
@@ -15,7 +16,7 @@ from .baseline import demean, demean_into, detrend, detrend_into
 from .filters import Band, SosState, butterworth_sos, sos_step_into, steady_state
 from .image import SpectrogramImage, spectrogram_image, spectrogram_image_into
 from .normalise import normalise_max_abs_into, normalise_signed_max_into, normalise_std_into
-from .quantise import dequantise_int16_into, quantise_int16_into, truncate_int16_into
+from .quantise import dequantise_into, pack_int24_into, quantise_into, truncate_int16_into, unpack_int24_into
 from .resample import (
     Resampler,
     ResampleState,
@@ -54,6 +55,7 @@ __all__ = [
     "SosState",
     "SpectrogramImage",
     "SpectrogramScratch",
+    "UInt8",
     "WindowGeometry",
     "WindowOp",
     "WindowPlan",
@@ -65,7 +67,7 @@ __all__ = [
     "cut_windows_into",
     "demean",
     "demean_into",
-    "dequantise_int16_into",
+    "dequantise_into",
     "design_resampler",
     "detrend",
     "detrend_into",
@@ -76,7 +78,8 @@ __all__ = [
     "normalise_signed_max_into",
     "normalise_std_into",
     "output_bound",
-    "quantise_int16_into",
+    "pack_int24_into",
+    "quantise_into",
     "resample_state",
     "resample_step_into",
     "sos_step_into",
@@ -87,6 +90,7 @@ __all__ = [
     "steady_state",
     "taper_into",
     "truncate_int16_into",
+    "unpack_int24_into",
     "window_peaks_into",
     "window_plan",
 ]
