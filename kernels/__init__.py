@@ -1,9 +1,9 @@
 """Compiled signal processing on arrays: pure functions that write into arrays of the caller.
 
 Waveforms are C-contiguous (channel, sample): int16, int32 or float32 counts in, float32 out. Every function
-checks its arguments and raises `ArrayError`; nothing is converted in silence. Streams (`sos_step_into`,
-`resample_step_into`) carry their state in
-arrays of the caller, and give the same bits however they are cut.
+checks its arguments and raises `ArrayError`; nothing is converted in silence. Streams (functions named
+`..._step_into`, and `triggers_into`) carry their state in arrays of the caller, and give the same bits however they are
+cut.
 """
 
 from __future__ import annotations
@@ -34,6 +34,14 @@ from .spectrogram import (
     spectrogram_windows,
     window_peaks_into,
 )
+from .sta_lta import (
+    ClassicStaLtaState,
+    RecursiveStaLtaState,
+    classic_sta_lta_state,
+    classic_sta_lta_step_into,
+    recursive_sta_lta_state,
+    recursive_sta_lta_step_into,
+)
 from .taper import cosine_ramp, taper_into
 from .window import WindowOp, WindowPlan, WindowStep, cut_windows_into, window_plan
 
@@ -41,6 +49,7 @@ __all__ = [
     "SILENCE_DB",
     "ArrayError",
     "Band",
+    "ClassicStaLtaState",
     "Compilation",
     "CompilationError",
     "Float32",
@@ -49,6 +58,7 @@ __all__ = [
     "Int16",
     "Int32",
     "Int64",
+    "RecursiveStaLtaState",
     "ResampleState",
     "Resampler",
     "Samples",
@@ -62,6 +72,8 @@ __all__ = [
     "WindowStep",
     "assemble_windows_into",
     "butterworth_sos",
+    "classic_sta_lta_state",
+    "classic_sta_lta_step_into",
     "compilation",
     "cosine_ramp",
     "cut_windows_into",
@@ -80,6 +92,8 @@ __all__ = [
     "output_bound",
     "pack_int24_into",
     "quantise_into",
+    "recursive_sta_lta_state",
+    "recursive_sta_lta_step_into",
     "resample_state",
     "resample_step_into",
     "sos_step_into",
