@@ -43,6 +43,7 @@ from .sta_lta import (
     recursive_sta_lta_step_into,
 )
 from .taper import cosine_ramp, taper_into
+from .triggers import TriggerState, open_trigger, peaks_into, trigger_bound, trigger_state, triggers_into
 from .window import WindowOp, WindowPlan, WindowStep, cut_windows_into, window_plan
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "SosState",
     "SpectrogramImage",
     "SpectrogramScratch",
+    "TriggerState",
     "UInt8",
     "WindowGeometry",
     "WindowOp",
@@ -89,8 +91,10 @@ __all__ = [
     "normalise_max_abs_into",
     "normalise_signed_max_into",
     "normalise_std_into",
+    "open_trigger",
     "output_bound",
     "pack_int24_into",
+    "peaks_into",
     "quantise_into",
     "recursive_sta_lta_state",
     "recursive_sta_lta_step_into",
@@ -103,6 +107,9 @@ __all__ = [
     "spectrogram_windows",
     "steady_state",
     "taper_into",
+    "trigger_bound",
+    "trigger_state",
+    "triggers_into",
     "truncate_int16_into",
     "unpack_int24_into",
     "window_peaks_into",
