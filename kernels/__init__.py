@@ -16,6 +16,7 @@ from .baseline import demean, demean_into, detrend, detrend_into
 from .filters import Band, SosState, butterworth_sos, sos_step_into, steady_state
 from .image import SpectrogramImage, spectrogram_image, spectrogram_image_into
 from .normalise import normalise_max_abs_into, normalise_signed_max_into, normalise_std_into
+from .onset import peak_amplitude, refine_onset, signal_to_noise
 from .quantise import dequantise_into, pack_int24_into, quantise_into, truncate_int16_into, unpack_int24_into
 from .resample import (
     Resampler,
@@ -94,12 +95,15 @@ __all__ = [
     "open_trigger",
     "output_bound",
     "pack_int24_into",
+    "peak_amplitude",
     "peaks_into",
     "quantise_into",
     "recursive_sta_lta_state",
     "recursive_sta_lta_step_into",
+    "refine_onset",
     "resample_state",
     "resample_step_into",
+    "signal_to_noise",
     "sos_step_into",
     "spectrogram_image",
     "spectrogram_image_into",
