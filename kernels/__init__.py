@@ -1,13 +1,14 @@
 """Compiled signal processing on arrays: pure functions that write into arrays of the caller.
 
 Waveforms are C-contiguous (channel, sample): int16, int32 or float32 counts in, float32 out. Every function
-checks its arguments and raises `ArrayError`; nothing is converted in silence. Streams (`sos_step_into`,
-`resample_step_into`) carry their state in arrays of the caller, and give the same bits however they are cut.
+checks its arguments and raises `ArrayError`; nothing is converted in silence. Streams (functions named
+`..._step_into`, and `triggers_into`) carry their state in arrays of the caller, and give the same bits however they are
+cut.
 """
 
 from __future__ import annotations
 
-from ._arrays import ArrayError, Float32, Float64, Int16, Int32, Int64, Samples
+from ._arrays import ArrayError, Float32, Float64, Int16, Int32, Int64, Samples, UInt8
 from ._fourier import FrameTransform, frame_scratch, frame_transform
 from ._kernel import Compilation, CompilationError, compilation
 from ._levels import SILENCE_DB
@@ -15,7 +16,8 @@ from .baseline import demean, demean_into, detrend, detrend_into
 from .filters import Band, SosState, butterworth_sos, sos_step_into, steady_state
 from .image import SpectrogramImage, spectrogram_image, spectrogram_image_into
 from .normalise import normalise_max_abs_into, normalise_signed_max_into, normalise_std_into
-from .quantise import dequantise_int16_into, quantise_int16_into, truncate_int16_into
+from .onset import peak_amplitude, refine_onset, signal_to_noise
+from .quantise import dequantise_into, pack_int24_into, quantise_into, truncate_int16_into, unpack_int24_into
 from .resample import (
     Resampler,
     ResampleState,
@@ -33,13 +35,23 @@ from .spectrogram import (
     spectrogram_windows,
     window_peaks_into,
 )
+from .sta_lta import (
+    ClassicStaLtaState,
+    RecursiveStaLtaState,
+    classic_sta_lta_state,
+    classic_sta_lta_step_into,
+    recursive_sta_lta_state,
+    recursive_sta_lta_step_into,
+)
 from .taper import cosine_ramp, taper_into
+from .triggers import TriggerState, open_trigger, peaks_into, trigger_bound, trigger_state, triggers_into
 from .window import WindowOp, WindowPlan, WindowStep, cut_windows_into, window_plan
 
 __all__ = [
     "SILENCE_DB",
     "ArrayError",
     "Band",
+    "ClassicStaLtaState",
     "Compilation",
     "CompilationError",
     "Float32",
@@ -48,24 +60,29 @@ __all__ = [
     "Int16",
     "Int32",
     "Int64",
+    "RecursiveStaLtaState",
     "ResampleState",
     "Resampler",
     "Samples",
     "SosState",
     "SpectrogramImage",
     "SpectrogramScratch",
+    "TriggerState",
+    "UInt8",
     "WindowGeometry",
     "WindowOp",
     "WindowPlan",
     "WindowStep",
     "assemble_windows_into",
     "butterworth_sos",
+    "classic_sta_lta_state",
+    "classic_sta_lta_step_into",
     "compilation",
     "cosine_ramp",
     "cut_windows_into",
     "demean",
     "demean_into",
-    "dequantise_int16_into",
+    "dequantise_into",
     "design_resampler",
     "detrend",
     "detrend_into",
@@ -75,10 +92,18 @@ __all__ = [
     "normalise_max_abs_into",
     "normalise_signed_max_into",
     "normalise_std_into",
+    "open_trigger",
     "output_bound",
-    "quantise_int16_into",
+    "pack_int24_into",
+    "peak_amplitude",
+    "peaks_into",
+    "quantise_into",
+    "recursive_sta_lta_state",
+    "recursive_sta_lta_step_into",
+    "refine_onset",
     "resample_state",
     "resample_step_into",
+    "signal_to_noise",
     "sos_step_into",
     "spectrogram_image",
     "spectrogram_image_into",
@@ -86,7 +111,11 @@ __all__ = [
     "spectrogram_windows",
     "steady_state",
     "taper_into",
+    "trigger_bound",
+    "trigger_state",
+    "triggers_into",
     "truncate_int16_into",
+    "unpack_int24_into",
     "window_peaks_into",
     "window_plan",
 ]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 Samples: TypeAlias = NDArray[np.int16] | NDArray[np.int32] | NDArray[np.float32]
 """What a sensor delivers: counts."""
+UInt8: TypeAlias = NDArray[np.uint8]
 Int16: TypeAlias = NDArray[np.int16]
 Int32: TypeAlias = NDArray[np.int32]
 Int64: TypeAlias = NDArray[np.int64]
@@ -23,11 +24,13 @@ Float64: TypeAlias = NDArray[np.float64]
 
 # Dtype objects compare in a tenth of the time that their names take, and these checks run for every packet.
 # They also tell byte orders apart: a big-endian int16 is another dtype, to them and to the compiler.
+UINT8 = np.dtype(np.uint8)
 INT16 = np.dtype(np.int16)
+INT32 = np.dtype(np.int32)
 INT64 = np.dtype(np.int64)
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
-SAMPLE_DTYPES = (INT16, np.dtype(np.int32), FLOAT32)
+SAMPLE_DTYPES = (INT16, INT32, FLOAT32)
 
 Dtype: TypeAlias = "np.dtype[Any]"
 

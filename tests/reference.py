@@ -98,11 +98,13 @@ def normalise(x: Numbers, *, joint: bool, ddof: int | None, eps: float) -> Real:
     return np.asarray(np.divide(wide, divisor, out=np.zeros_like(wide), where=divisor != 0.0))
 
 
-def quantise(x: Numbers, scale: float, offset: float) -> tuple[NDArray[np.int16], int]:
-    """clip(rint((x - offset) / scale)), and how many were clipped or NaN."""
+def quantise(x: Numbers, scale: float, offset: float, bits: int = 16) -> tuple[Numbers, int]:
+    """clip(rint((x - offset) / scale)) to that many bits, and how many were clipped or NaN."""
+    lowest, highest = -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0
     nearest = np.rint((x.astype(np.float64) - offset) / scale)
-    outside = ~((nearest >= -32768) & (nearest <= 32767))
-    return np.nan_to_num(np.clip(nearest, -32768, 32767), nan=0.0).astype(np.int16), int(outside.sum())
+    outside = ~((nearest >= lowest) & (nearest <= highest))
+    clipped = np.nan_to_num(np.clip(nearest, lowest, highest), nan=0.0)
+    return clipped.astype(np.int16 if bits == 16 else np.int32), int(outside.sum())
 
 
 def truncate(x: Numbers) -> Real:
