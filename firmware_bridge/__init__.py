@@ -1,11 +1,13 @@
 """Bytes from a sensor or an archive → `Packet`s. No sockets, no files, no clock, no threads (sans-I/O)."""
 
+from .decoder import Decoder, packets_of
 from .errors import TruncatedError, WireError
 from .miniseed import RecordHeader, decode_record, read_headers
 from .packet import Packet, PacketFlag, Samples
 from .source_id import SourceId
 
 __all__ = [
+    "Decoder",
     "Packet",
     "PacketFlag",
     "RecordHeader",
@@ -14,5 +16,6 @@ __all__ = [
     "TruncatedError",
     "WireError",
     "decode_record",
+    "packets_of",
     "read_headers",
 ]
