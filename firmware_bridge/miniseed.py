@@ -32,6 +32,8 @@ class RecordHeader:
         Number of samples.
     offset, length
         Bytes from the start of the buffer, and bytes of the record.
+    encoding
+        Of its samples, `pymseed.DataEncoding`.
     """
 
     source_id: str
@@ -41,6 +43,7 @@ class RecordHeader:
     npts: int
     offset: int
     length: int
+    encoding: int
 
 
 def read_headers(buffer: bytes | memoryview) -> Iterator[RecordHeader]:
@@ -72,7 +75,9 @@ def _header(record: MS3Record, offset: int, length: int) -> RecordHeader:
     start, end = record.starttime, record.endtime
     if start in (NSTERROR, NSTUNSET):
         raise WireError("found no start time in a miniSEED record, wanted one", offset)
-    return RecordHeader(record.sourceid, start, end, record.samprate, record.samplecnt, offset, length)
+    return RecordHeader(
+        record.sourceid, start, end, record.samprate, record.samplecnt, offset, length, int(record.encoding)
+    )
 
 
 def decode_record(record_bytes: bytes | memoryview) -> Packet:
@@ -94,11 +99,11 @@ def decode_record(record_bytes: bytes | memoryview) -> Packet:
     if not _SLOWEST_HZ <= record.samprate <= _FASTEST_HZ:
         wanted = f"{_SLOWEST_HZ:g} to {_FASTEST_HZ:g} Hz"
         raise WireError(f"miniSEED record: found a sampling rate of {record.samprate:g} Hz, wanted {wanted}")
-    return Packet(record.sourceid, record.starttime, record.samprate, _sensor_type(samples, record.encoding))
+    return Packet(record.sourceid, record.starttime, record.samprate, sensor_type(samples, record.encoding))
 
 
-def _sensor_type(samples: object, encoding: int) -> Samples:
-    """Own copy of libmseed's samples in the narrowest type that the encoding allows."""
+def sensor_type(samples: object, encoding: int) -> Samples:
+    """Give an own copy of libmseed's samples in the narrowest type that the encoding allows."""
     array = np.asarray(samples)
     if encoding == int(DataEncoding.INT16):
         return array.astype(np.int16)  # libmseed widens to int32; the values came from 16 bits
