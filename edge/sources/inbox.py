@@ -1,4 +1,4 @@
-"""Between what receives (a socket's callback, a broker's thread) and what decodes: a bounded queue that drops the oldest."""
+"""Between what receives (a socket, a broker's thread) and what decodes: a bounded queue that drops the oldest."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Inbox:
         self._has_come.set()
 
     def fail(self, error: Exception) -> None:
-        """Let `get` raise this, behind what has come."""
-        self._failure = error
+        """Let `get` raise this, behind what has come; the first failure counts."""
+        self._failure = self._failure or error
         self._has_come.set()
 
     async def get(self) -> bytes:

@@ -115,16 +115,16 @@ class MqttSource:
     async def _connection(self) -> AsyncGenerator[Packet, None]:
         inbox = Inbox(self.counts)
         client = self._client(inbox)
+        connecting = asyncio.ensure_future(asyncio.to_thread(client.connect, *self._address, _KEEPALIVE_S))
         try:
-            await asyncio.to_thread(client.connect, *self._address, _KEEPALIVE_S)
+            await asyncio.shield(connecting)
             client.loop_start()
             while True:
                 for packet in decoded(self._decoder, await inbox.get(), self.counts):
                     yield packet
         finally:
             self.subscribed.clear()
-            client.disconnect()
-            client.loop_stop()
+            connecting.add_done_callback(lambda _: _close(client))  # a thread that still connects cannot be stopped
 
     def _client(self, inbox: Inbox) -> Client:
         """Make a client whose callbacks, which come on its own thread, are handed to the event loop."""
@@ -168,6 +168,14 @@ class MqttSource:
         self.counts.connects += 1
         self._backoff.reset()
         self.subscribed.set()
+
+
+def _close(client: Client) -> None:
+    client.disconnect()
+    client.loop_stop()
+    left = client.socket()
+    if left is not None:  # paho's thread ends with its socket open where it was stopped before the broker's answer
+        left.close()
 
 
 def _tell(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *told: object) -> None:

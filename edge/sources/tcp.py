@@ -68,7 +68,7 @@ class TcpSource:
         self._host, self._port = url.host, found
         self._decoder = decoder
         self._timeout_s = seconds_of(url, "timeout", _TIMEOUT_S)
-        self._backoff = backoff or Backoff()
+        self.backoff = backoff or Backoff()
 
     @property
     def position(self) -> str | None:
@@ -85,13 +85,13 @@ class TcpSource:
             except (OSError, asyncio.TimeoutError) as error:
                 silent = isinstance(error, asyncio.TimeoutError)
                 self.counts.last_problem = f"nothing for {self._timeout_s:g} s" if silent else in_one_line(error)
-            await self._backoff.wait()
+            await self.backoff.wait()
 
     async def _connection(self) -> AsyncGenerator[Packet, None]:
         async with connected(self._host, self._port, None) as (reader, _):
             self.counts.connects += 1
             while data := await asyncio.wait_for(reader.read(_PORTION), self._timeout_s):
-                self._backoff.reset()
+                self.backoff.reset()
                 for packet in decoded(self._decoder, data, self.counts):
                     yield packet
             self.counts.last_problem = "the other side closed the connection"

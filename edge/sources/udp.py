@@ -43,6 +43,8 @@ class UdpSource:
 
     Attributes
     ----------
+    address
+        Host and port to listen at.
     bound
         Is set when the port is open; `port` is its number then.
     """
@@ -50,11 +52,11 @@ class UdpSource:
     def __init__(self, url: SourceUrl) -> None:
         url.require_options((*FORMAT_OPTIONS, "sender"))
         self.url, self.counts = url.text, SourceCounts()
-        self._address = (url.host or "127.0.0.1", PORT if url.port is None else url.port)
+        self.address = (url.host or "127.0.0.1", PORT if url.port is None else url.port)
         self._decoder = decoder_of(url, _FORMATS, is_message=True)
         self._sender = _address_of(url)
         self.bound = asyncio.Event()
-        self.port = self._address[1]
+        self.port = self.address[1]
 
     @property
     def position(self) -> str | None:
@@ -73,7 +75,7 @@ class UdpSource:
         loop = asyncio.get_running_loop()
         try:
             transport, _ = await loop.create_datagram_endpoint(
-                lambda: _Receiver(inbox, self._sender), local_addr=self._address
+                lambda: _Receiver(inbox, self._sender), local_addr=self.address
             )
         except OSError as error:
             raise DataError(f"source {self.url}: cannot listen: {error.strerror or error}") from error

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from shared_data import SHARED, needs_shared
 from wire_laws import assert_any_portions_give_the_same, decode_all, fuzz
@@ -16,6 +17,7 @@ from seisedge.firmware_bridge.grillo import grillo_decoder
 from seisedge.firmware_bridge.naming import Naming
 from seisedge.firmware_bridge.openeew import COUNTS_PER_GAL, OpenEewDecoder, encode_openeew
 
+Array = npt.NDArray[np.float64]
 MEMS = SHARED / "mems"
 LAST = 1_518_824_101.12
 
@@ -98,7 +100,7 @@ def test_the_archive_is_the_int16_set_within_one_count() -> None:
         wanted = samples[start[at] : start[at] + 3 * npts[at]].reshape(3, -1).astype(np.float64) * lsb
         found, damaged = decode_all(OpenEewDecoder, [each.read_bytes() for each in sorted(folder.iterdir())])
         assert damaged == 0
-        rows = [np.concatenate([p.samples for p in found[i::3]]) / COUNTS_PER_GAL for i in range(3)]
+        rows = [np.concatenate([p.samples for p in found[i::3]]).astype(np.float64) / COUNTS_PER_GAL for i in range(3)]
         shift = _place_of(wanted[0][:64], rows[0])
         if shift is None:
             continue
@@ -109,9 +111,7 @@ def test_the_archive_is_the_int16_set_within_one_count() -> None:
     assert compared > 50_000
 
 
-def _place_of(
-    head: np.ndarray[tuple[int], np.dtype[np.float64]], row: np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> int | None:
+def _place_of(head: Array, row: Array) -> int | None:
     for place in range(0, row.size - head.size, 32):
         if np.abs(row[place : place + head.size] - head).max() < 0.01:
             return place
