@@ -89,7 +89,7 @@ def decode_record(record_bytes: bytes | memoryview) -> Packet:
     """One record's samples, in the type of its encoding: int16, int32 or float32.
 
     Flags: clipping and saturation give SATURATED, missing data OVERRUN. The clock is questionable where the record's
-    timing quality is below 50 %, where it has none and does not say that its clock is locked, or says so outright.
+    timing quality is below 50 %, where it has none (or 0) and does not say that its clock is locked, or says so outright.
 
     INT16 stays int16; the Steim encodings give int32; FLOAT64 is rounded to float32, the widest type that
     a kernel takes (24 significant bits, which is what a 24-bit digitizer has).
@@ -156,7 +156,10 @@ def _flags(bits: int, extra: str) -> PacketFlag:
         flags |= PacketFlag.SATURATED
     if said.get("MissingData") is True:
         flags |= PacketFlag.OVERRUN
-    vouched = quality >= _GOOD_TIMING if isinstance(quality, int | float) else bool(bits & _CLOCK_LOCKED)
+    # Writers put 0 where they mean nothing by it: libmseed does so for microseconds in miniSEED 2.
+    vouched = bool(bits & _CLOCK_LOCKED)
+    if isinstance(quality, int | float) and quality > 0:
+        vouched = quality >= _GOOD_TIMING
     if bits & _TIME_QUESTIONABLE or not vouched:
         flags |= PacketFlag.CLOCK_QUESTIONABLE
     return flags
