@@ -34,7 +34,7 @@ SPIN_S = 0.005
 
 
 class SpinningSession:
-    """A session that takes a known time."""
+    """A session that keeps its thread busy for a known time."""
 
     def __init__(self, inner: OrtSession) -> None:
         self._inner = inner
@@ -42,17 +42,18 @@ class SpinningSession:
         self.digest: str = inner.digest
 
     def run(self, windows: Float32) -> list[Float32]:
-        end = time.perf_counter() + SPIN_S
+        end = time.thread_time() + SPIN_S
         outputs = self._inner.run(windows)
-        while time.perf_counter() < end:
+        while time.thread_time() < end:
             pass
         return outputs
 
 
-def test_a_session_of_known_duration_is_reported_within_five_percent(tiny_session: OrtSession) -> None:
-    measured = measure(SpinningSession(tiny_session), made_record(), Settings(seconds=0.5), lambda _: None)
-    # Its least time: on a machine that others use, a process may lie still at the end of any one of them.
-    assert SPIN_S <= measured.single[:, 1].min() <= 1.05 * SPIN_S
+def test_a_busy_session_of_known_duration_is_reported_within_five_percent(tiny_session: OrtSession) -> None:
+    """On the thread's own clock: on a machine that others use, any other one tells of them too."""
+    chosen = Settings(seconds=0.3, clock=time.thread_time_ns)
+    measured = measure(SpinningSession(tiny_session), made_record(), chosen, lambda _: None)
+    assert SPIN_S <= np.median(measured.single[:, 1]) <= 1.05 * SPIN_S
 
 
 class SleepingSession:
