@@ -159,10 +159,13 @@ def _archive(settings: Settings, advance: Advance, artefacts: tuple[str, ...], *
 @main.command("peers")
 @click.argument("artefacts", nargs=-1, metavar="[ARTEFACT|NAME]...")
 @click.option("--batch", default=1, show_default=True, type=click.IntRange(1, 4096), help="Windows in a call.")
+@click.option("--without", multiple=True, metavar="PEER", help='Leave one out, such as "torch.compile".')
 @_measuring
-def _peers(settings: Settings, advance: Advance, artefacts: tuple[str, ...], batch: int) -> Report:
+def _peers(
+    settings: Settings, advance: Advance, artefacts: tuple[str, ...], batch: int, without: tuple[str, ...]
+) -> Report:
     """Time the same weights and record through the alternatives that are installed, in turns."""
-    return bench_peers(artefacts, batch, settings, advance)
+    return bench_peers(artefacts, batch, settings, advance, without=without)
 
 
 @main.command("compare")

@@ -216,8 +216,9 @@ def _report(
     )
     sections = [
         Section("From capture to publication, by stage", columns, tuple(rows), note, "ranges", columns[:4]),
-        Section("Picks", columns, tuple(picked), "What the model must see behind an onset is in it."),
     ]
+    if picked:
+        sections.append(Section("Picks", columns, tuple(picked), "What the model must see behind an onset is in it."))
     link = options.link
     words = {
         "model": f"{manifest.name} {manifest.quantization.precision}",

@@ -18,7 +18,8 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .7rem; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } table.words td { text-align: left; white-space: normal; }
+th:first-child, td:first-child { text-align: left; }
+table.words th, table.words td { text-align: left; white-space: normal; }
 th { color: var(--soft); font-weight: 600; } .note { color: var(--soft); }
 .pass { color: var(--good); font-weight: 600; } .fail, .noisy { color: var(--bad); font-weight: 600; }
 svg { width: 100%; height: auto; margin: .8rem 0; } svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }

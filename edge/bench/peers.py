@@ -117,6 +117,13 @@ def obspy_scipy(subject: Subject) -> Callable[[], object] | None:
     return run
 
 
+def seisbench_annotate(subject: Subject) -> None:
+    """Say whether it is there: it takes no network but its own, so that the same weights cannot go through it."""
+    import seisbench  # pyright: ignore[reportMissingImports]  # noqa: PLC0415 - a peer, never a dependency
+
+    del subject, seisbench
+
+
 _OWN: dict[str, Peer] = {"OpenVINO": openvino, "ObsPy + SciPy, then ONNX Runtime": obspy_scipy}
 _WHOLE = frozenset({"ObsPy + SciPy, then ONNX Runtime"})
 """Peers that do the preprocessing too: they are beside ours with preprocessing."""
@@ -125,11 +132,13 @@ _WHOLE = frozenset({"ObsPy + SciPy, then ONNX Runtime"})
 def known_peers() -> dict[str, Peer]:
     """Those of this package, and those that others registered."""
     others = {each.name: cast("Peer", each.load()) for each in importlib.metadata.entry_points(group=GROUP)}
-    return {**_OWN, **others}
+    return {**_OWN, **others, "SeisBench annotate": seisbench_annotate}
 
 
-def bench_peers(names: tuple[str, ...], batch: int, settings: Settings, advance: Advance) -> Report:
-    """Time each artefact through every alternative, in turns.
+def bench_peers(
+    names: tuple[str, ...], batch: int, settings: Settings, advance: Advance, *, without: tuple[str, ...] = ()
+) -> Report:
+    """Time each artefact through every alternative but those `without`, in turns.
 
     Raises
     ------
@@ -137,10 +146,10 @@ def bench_peers(names: tuple[str, ...], batch: int, settings: Settings, advance:
         There is no such artefact.
     """
     paths = [find_model(name) for name in names] or list(embedded_models().values())
-    peers = known_peers()
+    peers = {name: peer for name, peer in known_peers().items() if name not in without}
     watch = Watch(settings)
     rows: list[Row] = []
-    notes: list[str] = []
+    notes = [f"{name}: left out" for name in without]
     for place, path in enumerate(paths):
         session = open_session(path, settings)
         subject = _subject(path, session, settings, batch)

@@ -99,9 +99,10 @@ def _line(section: Section, rows: Sequence[Row]) -> str:
     places = [place(point) for point in points]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     parts = [
+        *(_mark(place((value, 0.0))[0], height, f"{value:,.0f}") for value in _thinned([point[0] for point in points])),
         f"<line class='grid' x1='90' x2='{_WIDTH - 90}' y1='{height - 40}' y2='{height - 40}'/>",
         f"<polyline points='{path}' fill='none' stroke='var(--a)' stroke-width='2'/>",
-        f"<text class='soft' x='90' y='{height - 8}'>{escape(across)} {left:,.0f} to {right:,.0f}</text>",
+        f"<text class='soft' x='{_WIDTH - 80}' y='{height - 36}'>{escape(across)}</text>",
         f"<text class='soft' x='4' y='16'>{escape(up)}</text>",
         f"<text class='soft' x='4' y='32'>{escape(shown(Figure(top, unit)))}</text>",
     ]
@@ -109,6 +110,19 @@ def _line(section: Section, rows: Sequence[Row]) -> str:
         title = escape(f"{across} {point[0]:,.0f}: {up} {shown(Figure(point[1], unit))}")
         parts.append(f"<circle cx='{x:.1f}' cy='{y:.1f}' r='4' fill='var(--b)'><title>{title}</title></circle>")
     return _svg(height, parts)
+
+
+def _thinned(values: Sequence[float]) -> list[float]:
+    """Leave out of ascending values those whose names would touch."""
+    kept: list[float] = []
+    for value in values:
+        if not kept or value - kept[-1] > 0.07 * (values[-1] - values[0]):
+            kept.append(value)
+    return kept
+
+
+def _mark(x: float, height: int, text: str) -> str:
+    return f"<text class='soft' x='{x:.1f}' y='{height - 20}' text-anchor='middle'>{escape(text)}</text>"
 
 
 def _decades(values: Sequence[float]) -> tuple[float, float]:
