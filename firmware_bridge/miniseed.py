@@ -39,6 +39,8 @@ class RecordHeader:
         Bytes from the start of the buffer, and bytes of the record.
     encoding
         Of its samples, `pymseed.DataEncoding`.
+    flags
+        What the sender said of the data.
     """
 
     source_id: str
@@ -49,6 +51,7 @@ class RecordHeader:
     offset: int
     length: int
     encoding: int
+    flags: PacketFlag
 
 
 def read_headers(buffer: bytes | memoryview) -> Iterator[RecordHeader]:
@@ -81,7 +84,15 @@ def _header(record: MS3Record, offset: int, length: int) -> RecordHeader:
     if start in (NSTERROR, NSTUNSET):
         raise WireError("found no start time in a miniSEED record, wanted one", offset)
     return RecordHeader(
-        record.sourceid, start, end, record.samprate, record.samplecnt, offset, length, int(record.encoding)
+        source_id=record.sourceid,
+        starttime_ns=start,
+        endtime_ns=end,
+        sampling_rate=record.samprate,
+        npts=record.samplecnt,
+        offset=offset,
+        length=length,
+        encoding=int(record.encoding),
+        flags=_flags(record.flags, record.extra),
     )
 
 
