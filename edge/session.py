@@ -32,6 +32,9 @@ _LOAD_ERRORS: tuple[type[Exception], ...] = (
     ort_errors.RuntimeException,
 )
 
+RUN_ERRORS: tuple[type[Exception], ...] = (MemoryError, ort_errors.Fail, ort_errors.RuntimeException)
+"""What `OrtSession.run` raises where the machine fails it, above all for want of memory."""
+
 
 _DRAWN = 64
 

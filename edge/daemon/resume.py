@@ -1,0 +1,49 @@
+"""Where a source has to go on after a restart: so far back that windows and filters are whole again."""
+
+from __future__ import annotations
+
+from collections import deque
+
+NANOSECONDS = 1_000_000_000
+_SPACING_NS = NANOSECONDS
+_MAX_POINTS = 10_000
+
+
+class ResumePoints:
+    """The places of one source, about one per second of data.
+
+    Parameters
+    ----------
+    history_s
+        How far back, in seconds of data.
+    """
+
+    def __init__(self, history_s: float) -> None:
+        self._history_ns = round(history_s * NANOSECONDS)
+        self._points: deque[tuple[int, int, str]] = deque(maxlen=_MAX_POINTS)
+        self._newest_ns: int | None = None
+
+    def add(self, number: int, time_ns: int, position: str | None) -> None:
+        """Note that packet `number`, which ends at `time_ns`, stands at this position."""
+        if position is None:
+            return
+        if self._newest_ns is None or time_ns >= self._newest_ns + _SPACING_NS:
+            self._newest_ns = time_ns
+            self._points.append((number, time_ns, position))
+
+    def safe(self, oldest: int | None) -> str | None:
+        """Give the place that lies `history_s` behind the newest packet that is wholly dealt with.
+
+        Parameters
+        ----------
+        oldest
+            Number of the oldest packet that is not; None where all are.
+        """
+        done = [each for each in self._points if oldest is None or each[0] < oldest]
+        if not done:
+            return None
+        limit = done[-1][1] - self._history_ns
+        while len(self._points) > 1 and self._points[1][1] <= limit and (oldest is None or self._points[1][0] < oldest):
+            self._points.popleft()
+        first = self._points[0]
+        return first[2] if first[1] <= limit else None
