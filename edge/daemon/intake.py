@@ -125,7 +125,7 @@ class Intake:
         station, worker = route
         self._number += 1
         arrival = Arrival(self.label, self._number, station, packet, self._clock.now_ns(), self.arrived_ns)
-        self._resume.add(self._number, packet.time_of(packet.samples.size - 1), self.source.position)
+        self._resume.add(self._number, packet.time_of(packet.samples.size - 1), self.source)
         while not worker.inbox.put(arrival, bound=self.part.queue_packets, waits=self.part.waits):
             self._space.clear()
             with contextlib.suppress(asyncio.TimeoutError):

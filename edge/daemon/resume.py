@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from seisedge.edge.sources import Source
+
 NANOSECONDS = 1_000_000_000
 _SPACING_NS = NANOSECONDS
 _MAX_POINTS = 10_000
@@ -23,11 +25,12 @@ class ResumePoints:
         self._points: deque[tuple[int, int, str]] = deque(maxlen=_MAX_POINTS)
         self._newest_ns: int | None = None
 
-    def add(self, number: int, time_ns: int, position: str | None) -> None:
-        """Note that packet `number`, which ends at `time_ns`, stands at this position."""
-        if position is None:
+    def add(self, number: int, time_ns: int, source: Source) -> None:
+        """Note where packet `number` of the source, which ends at `time_ns`, stands."""
+        if self._newest_ns is not None and time_ns < self._newest_ns + _SPACING_NS:
             return
-        if self._newest_ns is None or time_ns >= self._newest_ns + _SPACING_NS:
+        position = source.position
+        if position is not None:
             self._newest_ns = time_ns
             self._points.append((number, time_ns, position))
 

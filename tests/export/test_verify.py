@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from unittest import mock
 
 import artefacts
 import numpy as np
@@ -15,6 +17,7 @@ from torch import nn
 
 from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.session import OrtSession
+from seisedge.export import verify as verify_module
 from seisedge.export.errors import VerificationError
 from seisedge.export.verify import Check, awkward_windows, real_windows, verify
 
@@ -60,6 +63,28 @@ def test_a_graph_that_couples_the_windows_of_a_batch_fails(tmp_path: Path) -> No
     onnx.checker.check_model(graph)
     path = artefacts.write_artefact(tmp_path / "coupled.onnx", graph, artefacts.tiny_manifest().to_json())
     assert "awkward windows: batch of 1, 2, 7 or all, same bits" in _failed(verify(path, None, ()))
+
+
+class _Cancelling(nn.Module):
+    """Loses the digits of its input below those of 1e7: in float32 off by up to 0.5 from its float64."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x + 1e7) - 1e7
+
+
+def test_an_ill_conditioned_window_is_judged_alike_alone_and_among_small_ones(tiny_session: OrtSession) -> None:
+    """Its error and torch's own rounding are in one unit, whatever batch it travels in."""
+    manifest = tiny_session.manifest
+    output = dataclasses.replace(manifest.outputs[0], kind="waveform", reference_sample=None)
+    session = mock.create_autospec(OrtSession, instance=True)
+    session.manifest = mock.Mock(outputs=(output,))
+    session.run = lambda windows: [np.round(windows) + np.sign(windows)]  # off from torch by 1 at most
+    windows = np.zeros((7, 100), np.float32)
+    windows[0] = np.linspace(1000.0, 1000.5, 100, dtype=np.float32)
+    checks = verify_module._torch_checks("mixed", session, _Cancelling(), windows)
+    assert _failed(checks) == []
+    assert len({check.bound for check in checks}) == 1
+    assert checks[0].found == checks[2].found > 1e-5
 
 
 def test_a_device_that_computes_something_else_fails_the_golden_check(tmp_path: Path) -> None:
