@@ -35,7 +35,7 @@ class ResumePoints:
             self._points.append((number, time_ns, position))
 
     def safe(self, oldest: int | None) -> str | None:
-        """Give the place that lies `history_s` behind the newest packet that is wholly dealt with.
+        """Give the place that lies `history_s` behind the newest packet that is wholly dealt with, or the first place.
 
         Parameters
         ----------
@@ -48,5 +48,4 @@ class ResumePoints:
         limit = done[-1][1] - self._history_ns
         while len(self._points) > 1 and self._points[1][1] <= limit and (oldest is None or self._points[1][0] < oldest):
             self._points.popleft()
-        first = self._points[0]
-        return first[2] if first[1] <= limit else None
+        return self._points[0][2]

@@ -86,7 +86,7 @@ class Service:
         self.intakes: list[Intake] = []
         self.deliveries: dict[str, Delivery] = {}
         self._parts: dict[str, Sink] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
         self._notifier = Notifier()
         self._stop: asyncio.Event | None = None
         self.server: StatusServer | None = None
@@ -114,7 +114,7 @@ class Service:
             self.on_ready()
             await self._until_stopped([*working, publishing])
             self._notifier.send("STOPPING=1")
-            await self._stop_sources(list(self._tasks))
+            await self._stop_sources(list(self.tasks))
             return await self._wind_up(working, publishing)
         finally:
             if self.server is not None:
@@ -161,7 +161,7 @@ class Service:
 
     async def _swap(self, config: Config) -> None:
         kept = {each.label: each for each in self.intakes if each.part in config.source}
-        await self._stop_sources([label for label in self._tasks if label not in kept])
+        await self._stop_sources([label for label in self.tasks if label not in kept])
         self.intakes = list(kept.values())
         self.config = config
         self.stations.reconfigure(config)
@@ -209,11 +209,11 @@ class Service:
             if part.label not in running:
                 intake = Intake(part, self.stations, self.clock, positions.get(part.label))
                 self.intakes.append(intake)
-                self._tasks[part.label] = asyncio.create_task(intake.run(), name=f"source {part.label}")
+                self.tasks[part.label] = asyncio.create_task(intake.run(), name=f"source {part.label}")
 
     async def _stop_sources(self, labels: list[str]) -> None:
         for label in labels:
-            task = self._tasks.pop(label)
+            task = self.tasks.pop(label)
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
@@ -235,15 +235,15 @@ class Service:
             return
         tick = 0
         while not stop.is_set() and not any(each.done() for each in threads):
-            if self._until_end and all(task.done() for task in self._tasks.values()):
+            if self._until_end and all(task.done() for task in self.tasks.values()):
                 return
-            waiting = [asyncio.ensure_future(stop.wait()), *(self._tasks.values() if self._until_end else ())]
+            waiting = [asyncio.ensure_future(stop.wait()), *(self.tasks.values() if self._until_end else ())]
             await asyncio.wait([*waiting, *threads], timeout=_TICK_S, return_when=asyncio.FIRST_COMPLETED)
             waiting[0].cancel()
             if not is_stalled(self):
                 self._notifier.send("WATCHDOG=1", f"STATUS={health_of(self).line}")
             tick += 1
-            if tick % _POSITIONS_EVERY == 0:
+            if tick % _POSITIONS_EVERY == 1:
                 self.publisher.put_positions(self._positions())
 
     def _positions(self) -> dict[str, str]:

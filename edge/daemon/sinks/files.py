@@ -51,8 +51,7 @@ class RotatedFile:
                 file = self._open()
             before = file.tell()
             try:
-                file.write(content)
-                file.flush()
+                _write_all(file, content)
                 if self._fsync:
                     os.fsync(file.fileno())
             except OSError:
@@ -104,6 +103,13 @@ class RotatedFile:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow([row.get(column) for column in COLUMNS])
         return text.getvalue()
+
+
+def _write_all(file: BinaryIO, content: bytes) -> None:
+    """Write until all is written: on a disk that fills up, the first part goes in without an error."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def _is_same(file: BinaryIO, path: Path) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seisedge.edge.daemon.secrets import read_secret
-from seisedge.edge.daemon.sink_config import MqttSink
+from seisedge.edge.daemon.sink_config import MqttSink, Sink
 from seisedge.edge.daemon.store import Item
 from seisedge.edge.errors import UsageError
 
@@ -105,3 +105,10 @@ class MqttPublisher:
 def _level(text: str) -> str:
     """Make a text fit for a level of a topic."""
     return "".join(each if each not in "/+#\0" else "_" for each in text)
+
+
+def open_sink(part: Sink) -> MqttPublisher:
+    """Make the sink; see `sinks.open_sink`."""
+    if not isinstance(part, MqttSink):
+        raise TypeError(f"sink {part.label}: found {type(part).__name__}, wanted MqttSink")
+    return MqttPublisher(part)

@@ -21,13 +21,13 @@ _AUTHORITY = "smi:local/seisedge"
 def quakeml(row: dict[str, Any]) -> bytes:
     """Write a pick's row as a document.
 
-    Provisional picks are `preliminary`, final ones `reported`; probability, SNR and the model stand in comments, for
-    the schema has no place for them.
+    Status, probability, SNR and the model stand in comments, for the schema has no place for them.
     """
     root = ET.Element(f"{{{_ROOT}}}quakeml")
     parameters = ET.SubElement(root, "eventParameters", publicID=f"{_AUTHORITY}/picks/{row['id']}", xmlns=_BED)
     event = ET.SubElement(parameters, "event", publicID=f"{_AUTHORITY}/event/{row['id']}")
     pick = ET.SubElement(event, "pick", publicID=f"{_AUTHORITY}/pick/{row['id']}")
+    _comment(pick, f"status={row['status']}")
     _comment(pick, f"probability={row['probability']:g}")
     _comment(pick, f"model={row['model']} sha256={row['model_digest']}")
     if row.get("snr") is not None:
@@ -45,7 +45,7 @@ def quakeml(row: dict[str, Any]) -> bytes:
     ET.SubElement(pick, "methodID").text = f"{_AUTHORITY}/method/{row['model_digest'][:16]}"
     ET.SubElement(pick, "phaseHint").text = row["phase_hint"]
     ET.SubElement(pick, "evaluationMode").text = "automatic"
-    ET.SubElement(pick, "evaluationStatus").text = "preliminary" if row["status"] == "provisional" else "reported"
+    ET.SubElement(pick, "evaluationStatus").text = "preliminary"  # no one has reviewed it
     info = ET.SubElement(pick, "creationInfo")
     ET.SubElement(info, "author").text = "seisedge"
     if "published" in row:

@@ -12,7 +12,7 @@ from seisedge.edge.whole_file import write_whole
 
 from .sink import SinkError
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class WaveformFolder:
