@@ -33,6 +33,9 @@ _LOAD_ERRORS: tuple[type[Exception], ...] = (
     ort_errors.RuntimeException,
 )
 
+RUN_ERRORS: tuple[type[Exception], ...] = (MemoryError, ort_errors.Fail, ort_errors.RuntimeException)
+"""What `OrtSession.run` raises where the machine fails it, above all for want of memory."""
+
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 _PROVIDERS: dict[Provider, str] = {
