@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from pymseed import NSTERROR, NSTUNSET, DataEncoding, MiniSEEDError, MS3Record
 from pymseed.clib import clibmseed
 
 from .errors import TruncatedError, WireError
-from .packet import Packet, Samples
+from .packet import Packet, PacketFlag, Samples
 
 _TEXT = int(DataEncoding.TEXT)
+_INT16 = int(DataEncoding.INT16)
+_TIME_QUESTIONABLE, _CLOCK_LOCKED = 2, 4  # bits of miniSEED 3's flags (docs.fdsn.org/projects/miniseed3)
+_GOOD_TIMING = 50  # percent; a record that says less does not vouch for its time
 _SLOWEST_HZ, _FASTEST_HZ = 1e-4, 1e6  # from tide gauges to acoustics; time is counted in whole ns
 
 
@@ -32,6 +37,8 @@ class RecordHeader:
         Number of samples.
     offset, length
         Bytes from the start of the buffer, and bytes of the record.
+    encoding
+        Of its samples, `pymseed.DataEncoding`.
     """
 
     source_id: str
@@ -41,6 +48,7 @@ class RecordHeader:
     npts: int
     offset: int
     length: int
+    encoding: int
 
 
 def read_headers(buffer: bytes | memoryview) -> Iterator[RecordHeader]:
@@ -60,23 +68,28 @@ def read_headers(buffer: bytes | memoryview) -> Iterator[RecordHeader]:
     try:
         for record in MS3Record.from_buffer(buffer):
             length = record.reclen
-            if record.samplecnt > 0 and record.samprate > 0 and record.encoding != _TEXT:
+            if has_samples(record):
                 yield _header(record, offset, length)
             offset += length
     except MiniSEEDError as error:
         kind = TruncatedError if error.status_code == clibmseed.MS_ENDOFFILE else WireError
-        raise kind(f"found {_reason(error)}, wanted a whole miniSEED record", offset) from error
+        raise kind(f"found {reason_of(error)}, wanted a whole miniSEED record", offset) from error
 
 
 def _header(record: MS3Record, offset: int, length: int) -> RecordHeader:
     start, end = record.starttime, record.endtime
     if start in (NSTERROR, NSTUNSET):
         raise WireError("found no start time in a miniSEED record, wanted one", offset)
-    return RecordHeader(record.sourceid, start, end, record.samprate, record.samplecnt, offset, length)
+    return RecordHeader(
+        record.sourceid, start, end, record.samprate, record.samplecnt, offset, length, int(record.encoding)
+    )
 
 
 def decode_record(record_bytes: bytes | memoryview) -> Packet:
     """One record's samples, in the type of its encoding: int16, int32 or float32.
+
+    Flags: clipping and saturation give SATURATED, missing data OVERRUN. The clock is questionable where the record's
+    timing quality is below 50 %, where it has none and does not say that its clock is locked, or says so outright.
 
     INT16 stays int16; the Steim encodings give int32; FLOAT64 is rounded to float32, the widest type that
     a kernel takes (24 significant bits, which is what a 24-bit digitizer has).
@@ -87,20 +100,83 @@ def decode_record(record_bytes: bytes | memoryview) -> Packet:
         The bytes are no whole record, its checksum fails, its samples are text or its rate is absurd.
     """
     try:
-        record = MS3Record.parse(record_bytes, unpack_data=True)
-        samples = record.np_datasamples
+        return packet_of_record(MS3Record.parse(record_bytes, unpack_data=True))
+    except WireError:
+        raise
     except (MiniSEEDError, ValueError) as error:
-        raise WireError(f"miniSEED record: found {_reason(error)}, wanted a decodable record") from error
-    if not _SLOWEST_HZ <= record.samprate <= _FASTEST_HZ:
+        raise WireError(f"miniSEED record: found {reason_of(error)}, wanted a decodable record") from error
+
+
+def decode_series(record_bytes: bytes | memoryview) -> Packet | None:
+    """Decode one record as `decode_record` does, or give None for one without a time series: text, state of health.
+
+    Raises
+    ------
+    WireError
+        As `decode_record`.
+    """
+    try:
+        record = MS3Record.parse(record_bytes)
+    except (MiniSEEDError, ValueError) as error:
+        raise WireError(f"miniSEED record: found {reason_of(error)}, wanted a decodable record") from error
+    return decode_record(record_bytes) if has_samples(record) else None
+
+
+def has_samples(record: MS3Record) -> bool:
+    """Whether a record has a time series: text and records without samples have none."""
+    return record.samplecnt > 0 and record.samprate > 0 and record.encoding != _TEXT
+
+
+def packet_of_record(record: MS3Record) -> Packet:
+    """Make a packet of an unpacked record; its samples are an own copy.
+
+    Raises
+    ------
+    WireError
+        Its rate is absurd, it has no start time, or its samples are no numbers.
+    ValueError
+        The record was not unpacked.
+    """
+    if record.starttime in (NSTERROR, NSTUNSET):
+        raise WireError("miniSEED record: found no start time, wanted one")
+    rate = record.samprate
+    if not _SLOWEST_HZ <= rate <= _FASTEST_HZ:
         wanted = f"{_SLOWEST_HZ:g} to {_FASTEST_HZ:g} Hz"
-        raise WireError(f"miniSEED record: found a sampling rate of {record.samprate:g} Hz, wanted {wanted}")
-    return Packet(record.sourceid, record.starttime, record.samprate, _sensor_type(samples, record.encoding))
+        raise WireError(f"miniSEED record: found a sampling rate of {rate:g} Hz, wanted {wanted}")
+    samples = sensor_type(record.np_datasamples, record.encoding)
+    return Packet(record.sourceid, record.starttime, rate, samples, _flags(record.flags, record.extra))
 
 
-def _sensor_type(samples: object, encoding: int) -> Samples:
-    """Own copy of libmseed's samples in the narrowest type that the encoding allows."""
+@lru_cache(maxsize=256)  # a station's records mostly say the same
+def _flags(bits: int, extra: str) -> PacketFlag:
+    fdsn = _mapping(_mapping(_json(extra)).get("FDSN"))
+    said, quality = _mapping(fdsn.get("Flags")), _mapping(fdsn.get("Time")).get("Quality")
+    flags = PacketFlag.NONE
+    if said.get("DigitizerClipping") is True or said.get("AmplifierSaturation") is True:
+        flags |= PacketFlag.SATURATED
+    if said.get("MissingData") is True:
+        flags |= PacketFlag.OVERRUN
+    vouched = quality >= _GOOD_TIMING if isinstance(quality, int | float) else bool(bits & _CLOCK_LOCKED)
+    if bits & _TIME_QUESTIONABLE or not vouched:
+        flags |= PacketFlag.CLOCK_QUESTIONABLE
+    return flags
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return None  # headers that cannot be read say nothing of the samples
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def sensor_type(samples: object, encoding: int) -> Samples:
+    """Give an own copy of libmseed's samples in the narrowest type that the encoding allows."""
     array = np.asarray(samples)
-    if encoding == int(DataEncoding.INT16):
+    if encoding == _INT16:
         return array.astype(np.int16)  # libmseed widens to int32; the values came from 16 bits
     if array.dtype == np.int32:
         return array.astype(np.int32)
@@ -110,5 +186,6 @@ def _sensor_type(samples: object, encoding: int) -> Samples:
     raise WireError(f"miniSEED record: found samples of type {array.dtype}, wanted integers or floats")
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Give an error's text in one line."""
     return " ".join(str(error).split())

@@ -37,7 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=_ahead.FOLDER, help="folder of the library")
     parser.add_argument("--firmware", type=Path, help="folder for microcontrollers' objects, instead of a library")
     given = parser.parse_args(arguments)
-    os.environ.update(_jit.FOR_OTHERS)  # before numba is imported
     try:
         if given.firmware is None:
             written = [build_library(given.machine, given.output)]
@@ -110,4 +109,6 @@ def build_firmware(folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
+    # Before numba is imported, and in a process of its own: numba reads it again whenever it compiles.
+    os.environ.update(_jit.FOR_OTHERS)
     sys.exit(main())
