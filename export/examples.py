@@ -144,9 +144,9 @@ class ExampleMaker:
     def _changed(self, crop: _Crop, rng: Rng) -> _Crop:
         chance, dice = self._options, rng.random(12)
         if dice[0] < chance.superpose_event:
-            self._add(crop, self._at_arrival(_one(self._events, rng), rng), 10 ** rng.uniform(-1.0, 0.3), rng)
+            self._add(crop, self._at_arrival(_one(self._events, rng), rng), 10 ** rng.uniform(-1.0, 0.3))
         if dice[1] < chance.superpose_noise and self._noise:
-            self._add(crop, self._anywhere(_one(self._noise, rng), rng), 10 ** rng.uniform(-2.0, 0.3), rng)
+            self._add(crop, self._anywhere(_one(self._noise, rng), rng), 10 ** rng.uniform(-2.0, 0.3))
         x = crop.samples
         if dice[2] < chance.white_noise:
             level = _level(x) * 10 ** rng.uniform(-2.5, 0.0, (len(x), 1))
@@ -167,7 +167,7 @@ class ExampleMaker:
             x[:, : int(rng.integers(1, self._width // 2))] = 0
         return crop
 
-    def _add(self, crop: _Crop, other: _Crop, ratio: float, rng: Rng) -> None:
+    def _add(self, crop: _Crop, other: _Crop, ratio: float) -> None:
         """Lay another crop over this one, `ratio` times as strong; its weak arrivals are not to be learnt."""
         factor = ratio * _level(crop.samples) / max(_level(other.samples), 1e-12)
         crop.samples += np.float32(factor) * other.samples
@@ -177,7 +177,6 @@ class ExampleMaker:
             reach = self._rate
             crop.unknown += [(None, place - reach, place + reach) for _, place in other.arrivals]
         crop.unknown += other.unknown
-        del rng
 
     def _change_components(self, x: Float32, dice: npt.NDArray[np.float64], rng: Rng) -> None:
         chance = self._options
