@@ -100,7 +100,8 @@ class PickerTraining:
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, options.learning_rate, total_steps=options.steps, pct_start=options.warm_up
         )
-        self._mined: list[tuple[Record, int]] = []
+        self.false_picks: list[tuple[Record, int]] = []
+        """Where the last search found picks of nothing: (record, sample)."""
         self.step = 0
         self.curve: list[dict[str, float]] = []
 
@@ -126,11 +127,11 @@ class PickerTraining:
                 found = self._update(*batch)
                 loss = found if not loss else _SMOOTHING * loss + (1 - _SMOOTHING) * found
                 if self.step % self._options.mine_every == 0:
-                    self._mine()
+                    self.search_false_picks()
                     self.save(keep)
                 if self.step % report_every == 0 or self.step == self._options.steps:
                     row = {"step": float(self.step), "loss": loss, "seconds": round(time.perf_counter() - began, 1)}
-                    self.curve.append({**row, "false_picks": float(len(self._mined))})
+                    self.curve.append({**row, "false_picks": float(len(self.false_picks))})
                     progress(self.curve[-1])
         except KeyboardInterrupt:
             if not self.step:
@@ -143,7 +144,7 @@ class PickerTraining:
             waiting: Future[tuple[torch.Tensor, ...]] = pool.submit(self._batch, self.step)
             for step in range(self.step, self._options.steps):
                 ready = waiting.result()
-                self._maker.false_picks = self._mined  # here, where no batch is being drawn: the same in every run
+                self._maker.false_picks = self.false_picks  # here, where no batch is being drawn: the same in every run
                 if step + 1 < self._options.steps:
                     waiting = pool.submit(self._batch, step + 1)
                 yield ready
@@ -171,15 +172,15 @@ class PickerTraining:
         self.step += 1
         return float(loss.detach())
 
-    def _mine(self) -> None:
-        """Find false picks in records that are no labelled events."""
+    def search_false_picks(self) -> None:
+        """Run the average over records that are no labelled events, and remember where it picks nothing."""
         quiet = [each for each in self._records if each.kind != "event" and each.samples.shape[1] >= self._width]
         rng = np.random.default_rng((self._options.seed, self.step, 1))
         chosen = rng.permutation(len(quiet))[: self._options.mined_records]
-        self._mined = [(quiet[index], at) for index in chosen for at in self._false_picks(quiet[index])]
+        self.false_picks = [(quiet[index], at) for index in chosen for at in self._false_picks_of(quiet[index])]
 
     @torch.inference_mode()
-    def _false_picks(self, record: Record) -> Iterator[int]:
+    def _false_picks_of(self, record: Record) -> Iterator[int]:
         starts = range(0, record.samples.shape[1] - self._width + 1, self._width // 2)
         inputs = self._inputs(np.stack([record.samples[:, at : at + self._width] for at in starts]))
         probability = torch.sigmoid(_logits(self.trained, inputs)).numpy()[:, :, _EDGE:-_EDGE]
@@ -224,7 +225,7 @@ class PickerTraining:
         self._optimiser.load_state_dict(state["optimiser"])
         self._schedule.load_state_dict(state["schedule"])
         self.step, self.curve = int(state["step"]), list(state["curve"])
-        self._mine()
+        self.search_false_picks()
 
 
 def _is_known(record: Record, at: int, far: float) -> bool:
