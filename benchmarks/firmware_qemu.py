@@ -87,9 +87,14 @@ def exercise() -> None:
     """Call the public functions on every kind of samples: full scale, denormal, infinite, none, a dead channel."""
     noise = np.random.default_rng(1).standard_normal((3, 150)) * 3e3
     noise[1, 40:] = 7.0
-    for dtype in (np.int16, np.int32, np.float32):
+    kinds: list[tuple[Any, Any]] = [
+        (np.int16, -(2**15)),
+        (np.int32, -(2**31)),
+        (np.float32, [3e38, 1e-42, -0.0, np.inf]),
+    ]
+    for dtype, extremes in kinds:
         x = noise.astype(dtype)
-        x[2, :4] = np.iinfo(dtype).min if np.issubdtype(dtype, np.integer) else np.array([3e38, 1e-42, -0.0, np.inf])
+        x[2, :4] = extremes
         waveforms(x)
         waveforms(x[:, :1].copy())
         streams(x)
@@ -152,7 +157,7 @@ def integers(x: k.Float32) -> None:
     x = x.copy()
     x[0, :3] = np.nan, np.inf, -np.inf
     for dtype in (np.int16, np.int32):
-        q = np.zeros(x.shape, dtype)
+        q: Any = np.zeros(x.shape, dtype)
         k.quantise_into(x, 0.013, 3.0, q)
         k.dequantise_into(q, 0.013, 3.0, np.zeros(x.shape, np.float32))
     packed = np.zeros((3, 450), np.uint8)

@@ -149,32 +149,37 @@ def steps(npts: int) -> dict[str, Calls]:
 
 
 def filters(x: k.Int32, wide: k.Float64) -> dict[str, Calls]:
-    """Streams of three components, the state kept."""
-    out, found = np.zeros(x.shape, np.float32), dict[str, Calls]()
-    stream = stream_of(x)
-    for name, order, band, corners in (
-        ("highpass, order 4", 4, "highpass", (1.0,)),
-        ("lowpass, order 4", 4, "lowpass", (20.0,)),
-        ("bandpass, order 4", 4, "bandpass", CORNERS),
-    ):
-        sos = k.butterworth_sos(order, band, corners, 100.0)  # type: ignore[arg-type]  # a loop over literals
-        state = k.SosState(sos, np.stack([k.steady_state(sos)] * 3))
-        rest = np.zeros((sos.shape[0], 3, 2))
-        keys = dict(zip(("freqmin", "freqmax"), corners, strict=False)) if band == "bandpass" else {"freq": corners[0]}
-        found[name] = {
-            "ours": lambda state=state: k.sos_step_into(x, state, out),
-            "scipy": lambda sos=sos, rest=rest: signal.sosfilt(sos, wide, axis=1, zi=rest),
-            "obspy": lambda band=band, keys=keys: stream.copy().filter(band, corners=4, **keys),
-        }
-    for name, rate in (("resample 100 to 40 Hz", 40), ("decimate 100 to 50 Hz", 50)):
-        resampler = k.design_resampler(Fraction(100), Fraction(rate))
-        state_, line = k.resample_state(resampler), np.zeros(x.shape[1] + 1, np.float32)
-        taps = np.ascontiguousarray(resampler.taps[:, ::-1].T).reshape(-1)
-        found[f"{name}, one component"] = {
-            "ours": lambda r=resampler, s=state_, o=line: k.resample_step_into(x[0], r, s, o),
-            "scipy": lambda r=resampler, t=taps: signal.upfirdn(t, wide[0], r.up, r.down),
-        }
-    return found
+    """Streams of three components, the state kept; a change of rate of one."""
+    return {
+        "highpass, order 4": _filter(x, wide, "highpass", (1.0,)),
+        "lowpass, order 4": _filter(x, wide, "lowpass", (20.0,)),
+        "bandpass, order 4": _filter(x, wide, "bandpass", CORNERS),
+        "resample 100 to 40 Hz, one component": _change_of_rate(x, wide, 40),
+        "decimate 100 to 50 Hz, one component": _change_of_rate(x, wide, 50),
+    }
+
+
+def _filter(x: k.Int32, wide: k.Float64, band: k.Band, corners: tuple[float, ...]) -> Calls:
+    out, stream = np.zeros(x.shape, np.float32), stream_of(x)
+    sos = k.butterworth_sos(4, band, corners, 100.0)
+    state = k.SosState(sos, np.stack([k.steady_state(sos)] * 3))
+    rest = np.zeros((sos.shape[0], 3, 2))
+    keys = dict(zip(("freqmin", "freqmax") if band == "bandpass" else ("freq",), corners, strict=True))
+    return {
+        "ours": lambda: k.sos_step_into(x, state, out),
+        "scipy": lambda: np.asarray(signal.sosfilt(sos, wide, axis=1, zi=rest)[0]),
+        "obspy": lambda: stream.copy().filter(band, corners=4, **keys),
+    }
+
+
+def _change_of_rate(x: k.Int32, wide: k.Float64, rate: int) -> Calls:
+    resampler, line = k.design_resampler(Fraction(100), Fraction(rate)), np.zeros(x.shape[1] + 1, np.float32)
+    state, taps = k.resample_state(resampler), np.ascontiguousarray(resampler.taps[:, ::-1].T).reshape(-1)
+
+    def scipy() -> reference.Numbers:
+        return np.asarray(signal.upfirdn(taps, wide[0], resampler.up, resampler.down))
+
+    return {"ours": lambda: k.resample_step_into(x[0], resampler, state, line), "scipy": scipy}
 
 
 def detectors(x: k.Int32, wide: k.Float64) -> dict[str, Calls]:
@@ -196,7 +201,7 @@ def detectors(x: k.Int32, wide: k.Float64) -> dict[str, Calls]:
         },
         "triggers": {
             "ours": lambda: k.triggers_into(level, 2e4, 1e4, k.trigger_state(), rows),
-            "obspy": lambda: trigger.trigger_onset(level, 2e4, 1e4),
+            "obspy": lambda: np.asarray(trigger.trigger_onset(level, 2e4, 1e4)),
         },
         "peaks": {
             "ours": lambda: k.peaks_into(level, 2e4, 10, peaks),
