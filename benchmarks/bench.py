@@ -31,6 +31,7 @@ from seisedge.edge.bench.models import bench_models
 from seisedge.edge.bench.records import made_record, write_archive
 from seisedge.edge.bench.report import Report, read_report
 from seisedge.edge.bench.run import Settings
+from seisedge.edge.whole_file import write_whole
 from seisedge.export.artefact import Source, export_fp32, tensors_digest
 from seisedge.export.gate import Bench, GateError, Wanted
 from seisedge.export.gate_figures import Stopwatch
@@ -143,7 +144,7 @@ def main(names: tuple[str, ...], quick: bool, again: bool, only_artefacts: bool)
             click.echo(f"{time.monotonic() - began:6.0f} s  {model.name} {precision}: {kind}", err=True)
             if again or not kept.exists():
                 try:
-                    kept.write_text(run().to_json(), encoding="utf-8")
+                    write_whole(run().to_json().encode(), kept)
                 except subprocess.CalledProcessError as error:
                     click.echo(f"{model.name} {precision}: {kind}: ended with {error.returncode}, left out", err=True)
         if not only_artefacts:
