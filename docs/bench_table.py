@@ -17,12 +17,9 @@ PRECISIONS = ("fp32", "int8")
 
 def newest() -> dict[str, Any] | None:
     """Give the newest result of `make bench`."""
-    found = [
-        (path.stat().st_mtime, path.name, json.loads(path.read_text(encoding="utf-8")))
-        for path in RESULTS.glob("*.json")
-        if '"reports"' in path.read_text(encoding="utf-8")
-    ]
-    return max(found, key=lambda each: each[:2])[2] if found else None
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    results = [each for each in found if each.get("reports")]
+    return max(results, key=lambda each: max(one["created"] for one in each["reports"].values()), default=None)
 
 
 def bench_table() -> str:

@@ -18,6 +18,7 @@ from seisedge.edge import OrtSession
 from seisedge.edge.bench.energy import EnergyMeter
 from seisedge.edge.bench.environment import environment
 from seisedge.edge.bench.figures import Figure, bounds, distribution, percentile_name, queries_wanted, unsure
+from seisedge.edge.bench.first_result import first_result
 from seisedge.edge.bench.models import Measured, found_for, measure
 from seisedge.edge.bench.noise import Load, Noise, NoiseWatch, SystemProbe
 from seisedge.edge.bench.page import html
@@ -25,7 +26,7 @@ from seisedge.edge.bench.records import made_record, read_record, write_archive
 from seisedge.edge.bench.report import Report, Row, Section, Verdict, markdown, read_report, shown
 from seisedge.edge.bench.run import Settings, Watch
 from seisedge.edge.bench_cli import main
-from seisedge.edge.errors import DataError, UsageError
+from seisedge.edge.errors import DataError, ModelError, UsageError
 from seisedge.edge.manifest import Manifest
 from seisedge.edge.session import Engine, Float32
 from seisedge.export.registry import REGISTRY
@@ -206,6 +207,19 @@ def test_a_provider_that_is_missing_is_an_error(tiny_path: Path, provider: str) 
     done = run("models", str(tiny_path), "--provider", provider, "--quick")
     assert done.exit_code == 2
     assert f"edge-bench: provider {provider}: this ONNX Runtime lacks it" in done.output
+
+
+def test_the_memory_of_a_fresh_process_is_its_own(tiny_path: Path) -> None:
+    large = np.ones(60_000_000)  # what started it has half a gigabyte
+    found = first_result(tiny_path, Engine())
+    assert large.size
+    assert 2e7 < found.peak_bytes < 4e8
+    assert 0 < found.load_s < found.seconds
+
+
+def test_a_fresh_process_that_fails_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="a fresh process failed on it"):
+        first_result(tmp_path / "none.onnx", Engine())
 
 
 def test_every_documented_budget_is_compared_with_something(tiny_session: OrtSession) -> None:

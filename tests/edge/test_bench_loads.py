@@ -61,6 +61,23 @@ def test_a_perfect_link_costs_the_filling_of_a_packet_and_its_delay(tiny_session
     assert np.abs(spans[:, 1:]).max() < 1e-6  # the clock stands still while the station works
 
 
+class Sleepyhead(Hands):
+    """Sleeps fifty milliseconds longer than it should: packets wait for it."""
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds + 0.05)
+
+
+def test_a_packet_that_is_taken_up_late_has_waited_in_the_queue(tiny_session: OrtSession) -> None:
+    clock = Sleepyhead()
+    link = Link(jitter_s=0.0)
+    found = Replay(tiny_session, ChainOptions("tiny", link, stride=10), clock, clock.sleep)
+    found.run(arrivals(made_record(), link, ORDER, 20), lambda _: None, lambda _: None)
+    spans = np.array(found.spans)[10:] / 1e9  # the first packet is due when the clock starts
+    np.testing.assert_allclose(spans[:, 2], 0.05, atol=1e-6)
+    assert spans[:, 1].max() < 1e-6
+
+
 def test_the_stages_are_never_negative_and_a_late_packet_is_waited_for(tiny_session: OrtSession) -> None:
     calm = np.array(replay(tiny_session, Link(jitter_s=0.0)).spans).sum(axis=1)
     rough = replay(tiny_session, Link(jitter_s=0.02, reorder=0.05, seed=3))
