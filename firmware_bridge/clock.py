@@ -27,8 +27,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from .packet import NANOSECONDS, PacketFlag
 
@@ -60,6 +62,12 @@ class ClockCounts:
     missing_samples: int = 0
     duplicates: int = 0
     reordered: int = 0
+
+
+@lru_cache(maxsize=_WINDOW)
+def _pairs(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    rows, columns = np.triu_indices(count, 1)
+    return rows, columns
 
 
 class PacketClock:
@@ -161,7 +169,7 @@ class PacketClock:
         x = np.array([index - first_index for index, _ in self._points], np.float64)
         y = np.array([stamp - first_ns for _, stamp in self._points], np.float64)
         if x.size >= _MIN_FOR_SLOPE:
-            rows, columns = np.triu_indices(x.size, 1)
+            rows, columns = _pairs(x.size)
             apart = x[columns] - x[rows]
             slopes = (y[columns] - y[rows])[apart > 0] / apart[apart > 0]
             if slopes.size:
