@@ -31,10 +31,12 @@ def arithmetic() -> None:
     step_ug = 2 * RANGE_G * 1e6 / 65536
     added_ug = step_ug / math.sqrt(12)
     print(
-        f"int16 over ±{RANGE_G:g} g: {step_ug:.1f} ug per count, {added_ug:.1f} ug rms of rounding; band 0 to {BAND_HZ:g} Hz\n"
+        f"int16 over ±{RANGE_G:g} g: {step_ug:.1f} ug per count, {added_ug:.1f} ug rms of rounding; "
+        f"band 0 to {BAND_HZ:g} Hz\n"
     )
     print(
-        "| sensor | its own count, ug | noise, ug/sqrt(Hz) | noise, ug rms | its rounding | int16 at ±2 g adds | its counts in int16 reach |"
+        "| sensor | its own count, ug | noise, ug/sqrt(Hz) | noise, ug rms | its rounding | int16 at ±2 g adds "
+        "| its counts in int16 reach |"
     )
     print("|---|---|---|---|---|---|---|")
     for part, own_ug, range_g, density in SENSORS:
@@ -63,9 +65,7 @@ def measured() -> None:
         errors += list((coarse - gal).std(axis=1))
     level, error = np.median(levels), np.median(errors)
     print(f"\n{npts.size} records, {3 * npts.sum():,} samples")
-    print(
-        f"counts of {lsb} gal in int16 reach ±{32768 * lsb:.1f} gal: {clipped} samples were clipped, largest {max(peaks):.1f} gal"
-    )
+    print(f"counts of {lsb} gal in int16 reach ±{32768 * lsb:.1f} gal: {clipped} samples were clipped")
     print(
         f"counts of {step:.4f} gal (±2 g): rounding {error:.4f} gal rms (step / sqrt(12) = {step / math.sqrt(12):.4f})"
     )

@@ -131,4 +131,4 @@ def test_decode_after_encode_after_decode() -> None:
 def test_fuzz() -> None:
     wires = [encode_datacast(each) for each in packets(4, npts=6)]
     for is_stream in (True, False):
-        fuzz(lambda: DatacastDecoder(sampling_rate=100.0), wires, 1000, 3 + is_stream, is_stream=is_stream)
+        fuzz(lambda: DatacastDecoder(sampling_rate=100.0), wires, 1500, 3 + is_stream, is_stream=is_stream)
