@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -66,6 +68,18 @@ def test_any_rate_with_jittered_stamps_comes_back(rate: float, seed: int, is_flo
         assert abs(a.starttime_ns - b.starttime_ns) <= 2_000_000
         assert a.samples.dtype == b.samples.dtype
         np.testing.assert_array_equal(a.samples, b.samples)
+
+
+def test_packets_join_although_their_stamps_are_cut_to_milliseconds() -> None:
+    """At 1000 Hz a millisecond is a sample: taken as they are, such stamps would be gaps and overlaps."""
+    rng = np.random.default_rng(5)
+    sent = [
+        Packet(p.source_id, p.starttime_ns + int(rng.integers(-900_000, 900_000)), 1000.0, p.samples)
+        for p in packets(200, 1000.0)
+    ]
+    found, _ = decode_all(lambda: DatacastDecoder(sampling_rate=1000.0), [encode_datacast(each) for each in sent])
+    apart = [b.starttime_ns - a.time_of(a.samples.size) for a, b in pairwise(found)]
+    assert max(map(abs, apart)) < 200_000
 
 
 def test_a_rate_of_its_own_needs_four_packets() -> None:
