@@ -35,16 +35,16 @@ def cobs_decode(data: bytes | bytearray | memoryview) -> bytes:
     stuffed = bytes(data)
     if not stuffed or 0 in stuffed:
         raise WireError(f"COBS: found {'a zero byte' if stuffed else 'nothing'}, wanted a stuffed frame")
-    runs: list[bytes] = []
-    place, length = 0, len(stuffed)
-    while place < length:
-        code = stuffed[place]
-        runs.append(stuffed[place + 1 : place + code])
+    out = bytearray(stuffed)
+    place, length, extra = 0, len(out), [0]
+    while place < length:  # a code stands where the zero before its run stood, but for the first one
+        code = out[place]
+        out[place] = 0
         place += code
-        if code != _RUN + 1:
-            runs.append(b"\0")
+        if code == _RUN + 1:  # and for the one behind a run that is no zero's
+            extra.append(place)
     if place != length:
         raise WireError(f"COBS: found a run that ends at byte {place}, wanted {length}")
-    if runs[-1] == b"\0":
-        runs.pop()
-    return b"".join(runs)
+    if len(extra) == 1:
+        return bytes(memoryview(out)[1:])
+    return b"".join(out[start + 1 : stop] for start, stop in zip(extra, [*extra[1:], length], strict=True))

@@ -8,7 +8,7 @@ import numpy as np
 
 from .cobs import cobs_decode, cobs_encode
 from .errors import WireError
-from .frame import MAX_FRAME_BYTES, ClockState, Frame, decode_frame, encode_frame
+from .frame import MAX_FRAME_BYTES, Channel, ClockState, Frame, decode_frame, encode_frame
 from .naming import Naming
 from .packet import Packet, PacketFlag
 from .sequence import SequenceTracker
@@ -41,6 +41,7 @@ class FrameDecoder:
         self._found: deque[bytes | WireError] = deque()
         self._packets: deque[Packet] = deque()
         self._sequences: OrderedDict[int, SequenceTracker] = OrderedDict()
+        self._named: tuple[tuple[int, tuple[int, int], tuple[Channel, ...]] | None, tuple[str, ...]] = (None, ())
         self.last_frame: Frame | None = None
 
     def feed(self, data: bytes | memoryview) -> None:
@@ -81,15 +82,22 @@ class FrameDecoder:
         return self._packets.popleft()
 
     def _take(self, frame: Frame) -> None:
-        axes = "".join(each.axis for each in frame.channels)
-        rate = frame.sampling_rate
-        source_ids = self._naming.source_ids(f"{frame.device_id:X}", axes, rate)
+        rate, start_ns, saturated = frame.sampling_rate, frame.starttime_ns, frame.saturated
+        source_ids = self._source_ids(frame)
         flags = self._flags(frame)
         rows = np.ascontiguousarray(frame.samples.T)
         for index, source_id in enumerate(source_ids):
-            own = flags | PacketFlag.SATURATED if frame.saturated >> index & 1 else flags
-            self._packets.append(Packet(source_id, frame.starttime_ns, rate, rows[index], own))
+            own = flags | PacketFlag.SATURATED if saturated >> index & 1 else flags
+            self._packets.append(Packet(source_id, start_ns, rate, rows[index], own))
         self.last_frame = frame
+
+    def _source_ids(self, frame: Frame) -> tuple[str, ...]:
+        """Names of the channels; a device's are the same in every frame."""
+        key = (frame.device_id, frame.rate, frame.channels)
+        if key != self._named[0]:
+            axes = "".join(each.axis for each in frame.channels)
+            self._named = (key, self._naming.source_ids(f"{frame.device_id:X}", axes, frame.sampling_rate))
+        return self._named[1]
 
     def _flags(self, frame: Frame) -> PacketFlag:
         flags = self._sequence_of(frame.device_id).next(frame.sequence)

@@ -176,7 +176,8 @@ def _size_of(data: bytes) -> int | None:
         return whole if header == _HEADER_16 and whole - data_bytes in (_HEADER_16, _HEADER_16 + 2) else 0
     if len(data) >= _HEADER_4 and _is_mode_4(data):
         (whole,) = struct.unpack_from("<H", data, 2)
-        return whole if whole > _HEADER_4 and (whole - _HEADER_4) % _RECORD == 0 else 0
+        is_whole = whole > _HEADER_4 and (whole - _HEADER_4) % _RECORD == 0
+        return whole if is_whole and not crc16_modbus(data[:8]) else 0  # before a wrong length is waited for
     if len(data) < _NEEDED:
         return None
     (whole,) = struct.unpack_from("<H", data, _AT_1 + 8)
@@ -204,7 +205,7 @@ def _checksum_fault(whole: bytes) -> str:
         has_crc = struct.unpack_from("<H", whole, 7)[0] + _HEADER_16 < len(whole)
         return "mode 16 with a CRC that does not hold" if has_crc and crc16_modbus(whole) else ""
     if _is_mode_4(whole):
-        return "mode 4 with a CRC that does not hold" if crc16_modbus(whole[:8]) else ""
+        return ""  # `_size_of` has seen to it
     (found,) = struct.unpack_from("<H", whole, _CRC_AT_1)
     computed = crc16_modbus(whole[:_CRC_AT_1] + b"\0\0" + whole[_CRC_AT_1 + 2 :])
     return "" if found == computed else f"mode 1 with CRC {found:#06x}, computed {computed:#06x}"

@@ -34,11 +34,11 @@ def true_start(packet: int, ppm: float) -> float:
 
 @settings(max_examples=40)
 @given(st.floats(-100, 100), st.floats(0, 0.01), st.integers(0, 999))
-def test_jitter_and_drift_leave_5_ms(ppm: float, jitter_s: float, seed: int) -> None:
+def test_jitter_and_drift_leave_8_ms(ppm: float, jitter_s: float, seed: int) -> None:
     placed = place(PacketClock(RATE, stamps_last=True), stamps(200, ppm=ppm, jitter_s=jitter_s, seed=seed))
     assert all(each.flags == PacketFlag.NONE and each.sampling_rate == RATE for each in placed)
     for index in range(64, 200):
-        assert abs(placed[index].starttime_ns - true_start(index, ppm)) < 5e6
+        assert abs(placed[index].starttime_ns - true_start(index, ppm)) < 8e6
 
 
 def test_a_wrong_rate_is_found_and_packets_join() -> None:

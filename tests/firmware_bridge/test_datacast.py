@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -68,6 +70,18 @@ def test_any_rate_with_jittered_stamps_comes_back(rate: float, seed: int, is_flo
         np.testing.assert_array_equal(a.samples, b.samples)
 
 
+def test_packets_join_although_their_stamps_are_cut_to_milliseconds() -> None:
+    """At 1000 Hz a millisecond is a sample: taken as they are, such stamps would be gaps and overlaps."""
+    rng = np.random.default_rng(5)
+    sent = [
+        Packet(p.source_id, p.starttime_ns + int(rng.integers(-900_000, 900_000)), 1000.0, p.samples)
+        for p in packets(200, 1000.0)
+    ]
+    found, _ = decode_all(lambda: DatacastDecoder(sampling_rate=1000.0), [encode_datacast(each) for each in sent])
+    apart = [b.starttime_ns - a.time_of(a.samples.size) for a, b in pairwise(found)]
+    assert max(map(abs, apart)) < 200_000
+
+
 def test_a_rate_of_its_own_needs_four_packets() -> None:
     wires = [encode_datacast(each) for each in packets(6, 93.0)]
     assert decode_all(DatacastDecoder, wires[:3])[0] == []
@@ -131,4 +145,4 @@ def test_decode_after_encode_after_decode() -> None:
 def test_fuzz() -> None:
     wires = [encode_datacast(each) for each in packets(4, npts=6)]
     for is_stream in (True, False):
-        fuzz(lambda: DatacastDecoder(sampling_rate=100.0), wires, 1000, 3 + is_stream, is_stream=is_stream)
+        fuzz(lambda: DatacastDecoder(sampling_rate=100.0), wires, 1500, 3 + is_stream, is_stream=is_stream)

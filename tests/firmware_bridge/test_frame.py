@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -184,8 +185,31 @@ def decode_frames_as(naming: Naming) -> None:
 
 
 def test_fuzz_stream() -> None:
-    fuzz(FrameDecoder, [stuffed_frame(frame(i, 8)) for i in range(3)], 1500, 1, is_stream=True)
+    fuzz(FrameDecoder, [stuffed_frame(frame(i, 8)) for i in range(3)], 2000, 1, is_stream=True)
 
 
 def test_fuzz_datagrams() -> None:
-    fuzz(lambda: FrameDecoder(is_bare=True), [encode_frame(frame(i, 8)) for i in range(3)], 1000, 2, is_stream=False)
+    fuzz(lambda: FrameDecoder(is_bare=True), [encode_frame(frame(i, 8)) for i in range(3)], 2000, 2, is_stream=False)
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "frame.md"
+
+
+def test_the_worked_example_of_the_page() -> None:
+    """docs/frame.md is what authors of firmware compare their bytes with."""
+    blocks = PAGE.read_text(encoding="utf-8").partition("## A worked example")[2].split("```")
+    bare = bytes.fromhex("".join(line.partition("   ")[0] for line in blocks[1].splitlines()))
+    about = tuple(
+        Channel(axis, Unit.METRE_PER_SECOND_SQUARED, 0.0005, offset) for axis, offset in (("Z", 0), ("N", -12))
+    )
+    samples = np.array([[16384, -3], [16390, 0]], np.int16)
+    sent = Frame(0xA8032A001122, 7, 1_600_000_000_250_000_000, (100, 1), samples, about, saturated=1)
+    sent = replace(sent, clock=ClockState.SATELLITE, clock_error_log2_ns=17)
+    assert encode_frame(sent) == bare
+    assert stuffed_frame(sent) == bytes.fromhex(blocks[3])
+    packets, damaged = decode_all(FrameDecoder, [stuffed_frame(sent)])
+    assert (damaged, [each.source_id for each in packets]) == (
+        0,
+        ["FDSN:XX_2A001122__H_N_Z", "FDSN:XX_2A001122__H_N_N"],
+    )
+    assert [each.flags for each in packets] == [PacketFlag.SATURATED, PacketFlag.NONE]

@@ -87,4 +87,4 @@ def test_headers_alone_are_passed_over() -> None:
 
 def test_fuzz() -> None:
     frames = [palert_1(0), palert_4(RECORD), palert_16(3), palert_1(1)]
-    fuzz(PalertDecoder, frames, 600, 5, is_stream=True, tail=3)
+    fuzz(PalertDecoder, frames, 2000, 5, is_stream=True, tail=3)
