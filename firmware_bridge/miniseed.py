@@ -84,7 +84,7 @@ def decode_record(record_bytes: bytes | memoryview) -> Packet:
     """One record's samples, in the type of its encoding: int16, int32 or float32.
 
     Flags: clipping and saturation give SATURATED, missing data OVERRUN. The clock is questionable where the record's
-    timing quality is below 50 %, where it has none (or 0) and does not say that its clock is locked, or says so outright.
+    timing quality is below 50 %, where it has none (or 0) and does not say that its clock is locked, or says so itself.
 
     INT16 stays int16; the Steim encodings give int32; FLOAT64 is rounded to float32, the widest type that
     a kernel takes (24 significant bits, which is what a 24-bit digitizer has).
