@@ -78,6 +78,10 @@ class ClassPicker:
 
         return picks + self._trackers.push(probabilities[:, self._trackers.columns], time_ns)
 
+    def pending(self) -> list[Pick]:
+        """Give the picks that there would be if the windows ended here."""
+        return [] if self._trackers.is_idle else self._trackers.fork().finish()
+
     def finish(self) -> list[Pick]:
         """Close what is open: a gap, or the end."""
         return self._trackers.finish()

@@ -130,6 +130,10 @@ class EventDetector:
             found += self._step(clock, start, min(float(row.sum()), 1.0), int(best))
         return found
 
+    def pending(self) -> list[Detection]:
+        """Give the detection that there would be if the windows ended here."""
+        return [] if self._run is None else [self._detection(self._run)]
+
     def finish(self) -> list[Detection]:
         """Close what is open: a gap, or the end."""
         run, self._run = self._run, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -48,6 +49,17 @@ class LabelTrackers:
             for label in self.labels
         ]
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is open and nothing waits."""
+        return all(tracker.is_idle for tracker in self._trackers)
+
+    def fork(self) -> LabelTrackers:
+        """Give trackers of the same past that go their own way."""
+        other = copy.copy(self)
+        other._trackers = [tracker.fork() for tracker in self._trackers]  # noqa: SLF001 - one of our own kind
+        return other
+
     def push(self, probabilities: Float32, time_ns: Callable[[int], int], refine: Refine | None = None) -> list[Pick]:
         """Take the next probabilities (row, picked label); `time_ns` gives the time of a row.
 
@@ -57,7 +69,7 @@ class LabelTrackers:
         interesting = np.any(probabilities >= self._on, axis=1)
         index = 0
         while index < len(probabilities):
-            if all(tracker.is_idle for tracker in self._trackers):
+            if self.is_idle:
                 ahead = np.flatnonzero(interesting[index:])
                 if not ahead.size:
                     break
@@ -96,4 +108,5 @@ class LabelTrackers:
             snr=None,
             model=self._manifest.name,
             model_digest=self._digest,
+            opened_ns=onset.opened_ns,
         )

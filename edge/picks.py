@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .times import format_time
 
@@ -45,6 +45,8 @@ class Pick:
         None where not measured.
     model, model_digest
         Name and SHA-256 of the artefact.
+    opened_ns
+        See `tracker.Onset`; no part of what is written or compared.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Pick:
     snr: float | None
     model: str
     model_digest: str
+    opened_ns: int = field(default=0, compare=False)
 
     def as_row(self) -> dict[str, str | int | float | None]:
         """Give the fields under their public names, in their public order."""

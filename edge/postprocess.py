@@ -27,6 +27,10 @@ class Postprocess(Protocol):
         """Take the outputs, each (window, …), of consecutive windows from window `number` on."""
         ...
 
+    def pending(self) -> Sequence[Result]:
+        """Give the results that there would be if the windows ended here; nothing is changed."""
+        ...
+
     def finish(self) -> Sequence[Result]:
         """Close what is open: the end."""
         ...
@@ -34,6 +38,8 @@ class Postprocess(Protocol):
 
 class _OfFirst(Protocol):
     def push(self, number: int, clock: Clock, first: Float32, /) -> Sequence[Result]: ...
+
+    def pending(self) -> Sequence[Result]: ...
 
     def finish(self) -> Sequence[Result]: ...
 
@@ -46,6 +52,9 @@ class _FirstOutput:
 
     def push(self, number: int, clock: Clock, outputs: list[Float32]) -> Sequence[Result]:
         return self._inner.push(number, clock, outputs[0])
+
+    def pending(self) -> Sequence[Result]:
+        return self._inner.pending()
 
     def finish(self) -> Sequence[Result]:
         return self._inner.finish()

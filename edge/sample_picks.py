@@ -8,6 +8,7 @@ infer.py. A sample goes to the tracker when the four behind it are known, so nin
 
 from __future__ import annotations
 
+import copy
 from math import sqrt
 
 import numpy as np
@@ -82,6 +83,17 @@ class SamplePicker:
         for stretch in self._stitcher.push(number, np.concatenate(columns, axis=2)):
             picks += self._take(stretch.start, stretch.values, clock, held_back=BEHIND if self._scale else 0)
         return picks
+
+    def pending(self) -> list[Pick]:
+        """Give the picks that there would be if the windows ended here.
+
+        Samples that later windows will see too count with the mean of the windows so far; what only blinded edges see
+        does not count.
+        """
+        other = copy.copy(self)
+        other._trackers = self._trackers.fork()  # noqa: SLF001 - one of our own kind
+        other._stitcher = self._stitcher.fork()  # noqa: SLF001 - one of our own kind
+        return other.finish()
 
     def finish(self) -> list[Pick]:
         """Close what is open: a gap, or the end."""

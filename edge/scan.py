@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +38,8 @@ class ScanOptions:
         Only samples from `starttime_ns` on and before `endtime_ns`.
     batch
         Most windows in one call of the network.
+    jobs
+        Threads that run the network; 1 for none but the caller's. Results are the same bit for bit.
     channels
         For a model whose inputs are channels of several stations: which ones (`NET.STA.LOC.CHA`), in its order.
     """
@@ -45,6 +49,7 @@ class ScanOptions:
     starttime_ns: int = -NEVER
     endtime_ns: int = NEVER
     batch: int = 128
+    jobs: int = 1
     channels: tuple[str, ...] = ()
 
 
@@ -168,19 +173,25 @@ class Scanner:
         if station.refused is not None:
             self.report.problems.append(f"{_files(station)}: {station.id}: {station.refused}")
             return
-        picker = StationPicker(
-            self._session,
-            self._preprocess,
-            station.id,
-            stride=self._stride,
-            thresholds=self._thresholds,
-            batch=self._options.batch,
-        )
-        try:
-            self._run(station, picker, report, on_results, on_bytes)
-        finally:
-            self._finish(picker, report)
-            self.report.seconds += time.perf_counter() - began
+        with ExitStack() as stack:
+            picker = StationPicker(
+                self._session,
+                self._preprocess,
+                station.id,
+                stride=self._stride,
+                thresholds=self._thresholds,
+                batch=self._options.batch,
+                executor=self._executor(stack),
+            )
+            try:
+                self._run(station, picker, report, on_results, on_bytes)
+            finally:
+                self._finish(picker, report)
+                self.report.seconds += time.perf_counter() - began
+
+    def _executor(self, stack: ExitStack) -> Executor | None:
+        jobs = self._options.jobs
+        return stack.enter_context(ThreadPoolExecutor(jobs, "windows")) if jobs > 1 else None
 
     def _run(
         self,
@@ -195,7 +206,7 @@ class Scanner:
                 _count(each, report)
             on_results(results)
 
-        for component, packet, size in read_packets(station.traces, self.report.problems.append):
+        for component, packet, size in read_packets(station.traces, self.report.problems.append, joined=True):
             on_bytes(size)
             if part := within(packet, self._options.starttime_ns, self._options.endtime_ns):
                 give(picker.push(component, part, at_least=self._options.batch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -64,6 +65,7 @@ what was found is kept); 2 the command was wrong; 130 stopped with Ctrl-C (what 
     help="Folder for a picture of each group of picks.",
 )
 @click.option("--batch", default=128, show_default=True, type=click.IntRange(1, 65536), help="Windows per call.")
+@click.option("--jobs", "-j", default=None, type=click.IntRange(1, 1024), help="Threads.  [default: one per core]")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
 @click.version_option(package_name="seisedge")
 def main(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -78,6 +80,7 @@ def main(  # noqa: PLR0913, PLR0917 - one parameter per option
     report: Path | None,
     plot: Path | None,
     batch: int,
+    jobs: int | None,
     quiet: bool,  # noqa: FBT001 - a flag of the command line
 ) -> None:
     """Pick seismic phases in miniSEED files, or in all files below a folder."""
@@ -88,6 +91,7 @@ def main(  # noqa: PLR0913, PLR0917 - one parameter per option
             stride=stride,
             **_read_span(start, end),
             batch=batch,
+            jobs=jobs or len(os.sched_getaffinity(0)),
             channels=tuple(filter(None, (each.strip() for each in channels.split(",")))),
         )
         require_paths(tuple(path for path in inputs if path != STDIN))

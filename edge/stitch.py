@@ -7,6 +7,7 @@ break, are zero: the network has no say there.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,13 @@ class Stitcher:
         self._tail = np.zeros((0, columns), np.float32)  # the last window's blinded end
         self._sums = np.zeros((0, columns), np.float32)
         self._counts = np.zeros(0, np.float32)
+
+    def fork(self) -> Stitcher:
+        """Give a stitcher of the same past that goes its own way; its end is zero where only blinded edges see it."""
+        other = copy.copy(self)
+        other._sums, other._counts = self._sums.copy(), self._counts.copy()  # noqa: SLF001 - one of our own kind
+        other._right = 0  # noqa: SLF001 - one of our own kind
+        return other
 
     def push(self, number: int, outputs: Float32) -> list[Stretch]:
         """Take outputs (window, sample, column) of consecutive windows from window `number` on.

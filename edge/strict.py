@@ -1,7 +1,8 @@
-"""Strict reading of JSON-like values into frozen dataclasses: no unknown key, no default, no conversion.
+"""Strict reading of JSON-like values into frozen dataclasses: no unknown key, no conversion.
 
-The types are the schema. Supported: dataclasses, `str`, `int`, `float` (an int is accepted and widened),
-`bool`, `Literal`, `tuple[T, ...]`, `dict[str, T]` and `T | None`.
+A key may be left out where its field has a default, as in a configuration; a manifest's fields have none. The types are
+the schema. Supported: dataclasses, `str`, `int`, `float` (an int is accepted and widened), `bool`, `Literal`,
+`tuple[T, ...]`, `dict[str, T]` and `T | None`.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ def read(cls: type[T], value: object, path: str) -> T:
     ManifestError
         Naming the path of the value, what was found and what was wanted.
     """
-    fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # every caller's cls is one
+    listed = dataclasses.fields(cls)  # type: ignore[arg-type]  # every caller's cls is one
+    fields = {field.name for field in listed}
+    absent = dataclasses.MISSING
+    needed = {each.name for each in listed if each.default is absent and each.default_factory is absent}
     found = _mapping(value, path)
     for key in found:
         if key not in fields:
             raise ManifestError(f"{path}: unknown key {key!r}{suggestion(key, fields)}")
-    if missing := sorted(fields - found.keys()):
+    if missing := sorted(needed - found.keys()):
         raise ManifestError(f"{path}: missing key {missing[0]!r}")
     hints = get_type_hints(cls)
     return cls(**{key: _convert(hints[key], item, f"{path}.{key}") for key, item in found.items()})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, field, replace
 
 from .manifest import Threshold
 
@@ -19,11 +20,15 @@ class Onset:
         Largest probability of the run.
     uncertainty_s
         One standard deviation of the time; None where not known.
+    opened_ns
+        When the run opened; for one that stands in for a less probable neighbour, when the neighbour's did. It does
+        not move while the run goes on, so it names an onset that is not yet certain.
     """
 
     time_ns: int
     probability: float
     uncertainty_s: float | None = None
+    opened_ns: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,12 @@ class PickTracker:
         """No run is open and no onset waits: probabilities below `on` change nothing."""
         return self._run is None and self._held is None
 
+    def fork(self) -> PickTracker:
+        """Give a tracker of the same past that goes its own way."""
+        other = copy.copy(self)
+        other._run = copy.copy(self._run)  # noqa: SLF001 - one of our own kind
+        return other
+
     def would_peak(self, probability: float) -> bool:
         """Whether this would be the highest probability of its run: `push` wants its refined time then."""
         return probability >= self._threshold.on if self._run is None else probability > self._run.peak
@@ -115,12 +126,12 @@ class PickTracker:
         time_ns = run.peak_ns
         if self._centroid:
             time_ns = run.starttime_ns + round(run.moment / run.weight)
-        onset, held = Onset(time_ns, run.peak), self._held
+        onset, held = Onset(time_ns, run.peak, opened_ns=run.starttime_ns), self._held
         if run.refined is not None:
-            onset = Onset(run.refined.time_ns, run.peak, run.refined.uncertainty_s)
+            onset = Onset(run.refined.time_ns, run.peak, run.refined.uncertainty_s, run.starttime_ns)
         if held is not None and time_ns - self._held_ns < self._separation_ns:
             if onset.probability > held.probability:  # the first one of equals
-                self._held, self._held_ns = onset, time_ns
+                self._held, self._held_ns = replace(onset, opened_ns=held.opened_ns), time_ns
             return None
         self._held, self._held_ns = onset, time_ns
         return held

@@ -39,6 +39,10 @@ class RecordHeader:
         Number of samples.
     offset, length
         Bytes from the start of the buffer, and bytes of the record.
+    encoding
+        Of its samples, `pymseed.DataEncoding`.
+    flags
+        What the sender said of the data.
     """
 
     source_id: str
@@ -48,6 +52,8 @@ class RecordHeader:
     npts: int
     offset: int
     length: int
+    encoding: int
+    flags: PacketFlag
 
 
 def read_headers(buffer: bytes | memoryview) -> Iterator[RecordHeader]:
@@ -79,7 +85,17 @@ def _header(record: MS3Record, offset: int, length: int) -> RecordHeader:
     start, end = record.starttime, record.endtime
     if start in (NSTERROR, NSTUNSET):
         raise WireError("found no start time in a miniSEED record, wanted one", offset)
-    return RecordHeader(record.sourceid, start, end, record.samprate, record.samplecnt, offset, length)
+    return RecordHeader(
+        source_id=record.sourceid,
+        starttime_ns=start,
+        endtime_ns=end,
+        sampling_rate=record.samprate,
+        npts=record.samplecnt,
+        offset=offset,
+        length=length,
+        encoding=int(record.encoding),
+        flags=_flags(record.flags, record.extra),
+    )
 
 
 def decode_record(record_bytes: bytes | memoryview) -> Packet:
@@ -144,7 +160,9 @@ def packet_of_record(record: MS3Record) -> Packet | None:
         wanted = f"{_SLOWEST_HZ:g} to {_FASTEST_HZ:g} Hz"
         raise WireError(f"miniSEED record: found a sampling rate of {rate:g} Hz, wanted {wanted}")
     flags = _flags(record.flags, record.extra if record.extralength else "")
-    return Packet(record.sourceid, start, rate, _sensor_type(view, record.encoding), flags)
+    return Packet(
+        record.sourceid, start, rate, sensor_type(np.frombuffer(view, _DTYPES[view.format]), record.encoding), flags
+    )
 
 
 @lru_cache(maxsize=256)  # a station's records mostly say the same
@@ -176,14 +194,16 @@ def _mapping(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _sensor_type(view: memoryview, encoding: int) -> Samples:
-    """Own copy of libmseed's samples in the narrowest type that the encoding allows."""
-    array = np.frombuffer(view, _DTYPES[view.format])
-    if view.format == "i":
+def sensor_type(samples: object, encoding: int) -> Samples:
+    """Give an own copy of libmseed's samples in the narrowest type that the encoding allows."""
+    array = np.asarray(samples)
+    if array.dtype == np.int32:
         # libmseed widens INT16 to int32; the values came from 16 bits
         return array.astype(np.int16) if encoding == _INT16 else array.copy()
-    with np.errstate(over="ignore"):  # beyond float32: an infinity, which the aligner counts as no sample
-        return array.astype(np.float32)
+    if array.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # beyond float32: an infinity, which the aligner counts as no sample
+            return array.astype(np.float32)
+    raise WireError(f"miniSEED record: found samples of type {array.dtype}, wanted integers or floats")
 
 
 def reason_of(error: Exception) -> str:

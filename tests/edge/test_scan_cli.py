@@ -381,7 +381,10 @@ def test_an_interrupt_before_the_scan_has_the_same_exit_code(
     assert_one_line(edge_scan(station, *model), 130, "stopped before the scan began")
 
 
-def test_a_scanner_reports_a_station_that_was_interrupted(station: Path, tiny_session: OrtSession) -> None:
+def test_a_scanner_reports_a_station_that_was_interrupted(
+    station: Path, tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seisedge.edge.stretches.MAX_SAMPLES", 1)  # a record at a time
     scanner = Scanner(tiny_session, ScanOptions(thresholds={"P": 0.5, "S": 0.5}))
     (found,) = scanner.index((station,))
     told: list[int] = []

@@ -1,0 +1,152 @@
+"""Paced real time: from a packet's arrival to its picks being stored, and how many stations one core holds.
+
+The daemon runs in this process on one core, with an in-process source that gives packets of 25 samples of three
+components at their own time. Low thresholds make statements. Load of the core: CPU time of all
+threads over wall time, the source's own work among it.
+
+    python benchmarks/daemon_latency.py [--stations 1,50,100,200,300] [--seconds 30] [--stride 50]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import click
+import numpy as np
+
+from seisedge.edge.daemon import intake
+from seisedge.edge.daemon.config import parse_config
+from seisedge.edge.daemon.service import Service
+from seisedge.edge.sources import Source, SourceCounts
+from seisedge.firmware_bridge import Packet
+
+RATE, SAMPLES = 100.0, 25
+PERIOD_S = SAMPLES / RATE
+LETTERS = "NEZ"
+
+
+class PacedSource:
+    """Stations whose packets fall due one after the other, spread evenly over the packets' length."""
+
+    def __init__(self, stations: int, seconds: float) -> None:
+        self.url, self.counts, self.position = "paced", SourceCounts(), None
+        self._seconds = seconds
+        rng = np.random.default_rng(0)
+        times = np.arange(60 * 100) / RATE
+        loud = 1 + 60 * ((times % 9.0) < 1.5)
+        self._waves = [(20 * loud * rng.standard_normal(times.size)).round().astype(np.int32) for _ in range(8)]
+        self._stations = stations
+        self.late_s: list[float] = []
+
+    async def packets(self) -> AsyncGenerator[Packet, None]:
+        """Give each packet when it is due."""
+        begin, start_ns = time.monotonic(), time.time_ns()
+        for step in range(round(self._seconds / PERIOD_S)):
+            first = step * SAMPLES % 5950
+            for station in range(self._stations):
+                due = begin + (step + 1 + station / self._stations) * PERIOD_S
+                wait = due - time.monotonic()
+                await asyncio.sleep(max(0.0, wait))
+                self.late_s.append(max(0.0, time.monotonic() - due))
+                offset_ns = round((step + station / self._stations) * PERIOD_S * 1e9)
+                for number, letter in enumerate(LETTERS):
+                    wave = self._waves[(station + number) % 8]
+                    samples = wave[first : first + SAMPLES].copy()
+                    yield Packet(f"FDSN:XX_S{station:04d}__H_H_{letter}", start_ns + offset_ns, RATE, samples)
+
+
+def cpu_s() -> float:
+    """CPU time of this process so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def measure(stations: int, seconds: float, stride: int, folder: str) -> str:
+    """Run one load; give its line."""
+    source = PacedSource(stations, seconds)
+
+    def open_paced(url: str, *, resume: str | None = None) -> Source:
+        del url, resume
+        return source
+
+    intake.open_source = open_paced
+    config = parse_config(
+        f"""
+[daemon]
+state = "{folder}/{stations}-{stride}"
+max_stations = 10000
+history_s = 30.0
+[http]
+listen = ""
+[[source]]
+url = "paced.mseed"
+when_full = "drop-oldest"
+[[model]]
+name = "default"
+artefact = "seismo-performer"
+threshold = {{ P = 0.05, S = 0.05 }}
+stride = {stride}
+[[sink]]
+type = "jsonl"
+path = "{folder}/picks.jsonl"
+fsync = false
+""",
+        "benchmark",
+    )
+    service = Service(config, until_end=True)
+    task = asyncio.ensure_future(service.run())
+    await asyncio.sleep(10.0)  # the first windows are long behind then
+    cpu, wall = cpu_s(), time.monotonic()
+    await asyncio.sleep(max(1.0, seconds - 12.0))
+    load = (cpu_s() - cpu) / (time.monotonic() - wall)
+    figures = service.publisher.published_s
+    p50, p99 = figures.at(0.5, 0.99)
+    windows, dropped = service.workers[0].windows, sum(service.workers[0].inbox.dropped.values())
+    inference = service.workers[0].inference_s.at(0.5)[0]
+    late = sorted(source.late_s)[int(0.99 * len(source.late_s))]
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return (
+        f"| {stations} | {stride / 100:g} | {1000 * (p50 or 0):.2f} | {1000 * (p99 or 0):.2f} | {figures.count} | "
+        f"{100 * load:.1f} % | {windows / seconds:.0f} | {1000 * (inference or 0):.2f} | {dropped} | {1000 * late:.1f} |"
+    )
+
+
+@click.command()
+@click.option("--stations", default="1,50,100,200,300")
+@click.option("--seconds", default=30.0)
+@click.option("--stride", default=0, help="0: 10 samples for one station, 50 for several.")
+def main(stations: str, seconds: float, stride: int) -> None:
+    """Measure each number of stations in turn, and print a table."""
+    core = min(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {core})
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if "model name" in line
+    ]
+    sys.stdout.write(
+        f"{names[0] if names else platform.processor()}, one core; load average {os.getloadavg()[0]:.1f}\n\n"
+    )
+    sys.stdout.write(
+        "| stations | stride (s) | p50 (ms) | p99 (ms) | statements | CPU of one core | windows/s | "
+        "inference call (ms) | packets dropped | source late p99 (ms) |\n|---|---|---|---|---|---|---|---|---|---|\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for number in map(int, stations.split(",")):
+            chosen = stride or (10 if number == 1 else 50)
+            sys.stdout.write(asyncio.run(measure(number, seconds, chosen, folder)) + "\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

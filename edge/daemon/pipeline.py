@@ -1,0 +1,156 @@
+"""One station by one model: packets in, blocks of windows out, outputs in, statements out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from seisedge.edge.classify import thresholds_with
+from seisedge.edge.picks import StationId
+from seisedge.edge.pipeline import StationStream
+from seisedge.edge.postprocess import Result, postprocess_of
+from seisedge.edge.preprocess import Preprocess
+from seisedge.edge.session import Session
+from seisedge.edge.windows import WindowBlock
+from seisedge.firmware_bridge import Packet, SourceId
+
+from .config import ModelPart
+from .results import Found, Stamps, Statement
+from .revisions import Revisions
+from .traces import Traces
+
+Float32 = npt.NDArray[np.float32]
+NANOSECONDS = 1_000_000_000
+
+
+class Model:
+    """A loaded artefact with its settings, shared by the stations of one worker."""
+
+    def __init__(self, part: ModelPart, session: Session) -> None:
+        self.part, self.session = part, session
+        self.preprocess = Preprocess(session.manifest)
+        self.stride = part.stride or session.manifest.stride_samples
+        self.thresholds = thresholds_with(session.manifest, part.threshold or {})
+
+    @property
+    def identity(self) -> tuple[str, ModelPart]:
+        """Equal for two that give the same results."""
+        return self.session.digest, replace(self.part, artefact="")
+
+
+@dataclass
+class Block:
+    """Windows of one pipeline that wait for the network."""
+
+    pipeline: Pipeline
+    windows: WindowBlock
+    inputs: Float32
+    arrived_ns: int
+    ready_ns: int
+
+
+class Pipeline:
+    """One station's stream through one model.
+
+    Parameters
+    ----------
+    station, model
+        Who and by what.
+    traces
+        The station's recent samples.
+    reorder_wait_s
+        See `Aligner`.
+    warm_up_s
+        Results this soon after a stream's start are marked.
+    known
+        Last statements from before a restart.
+    """
+
+    def __init__(
+        self,
+        station: StationId,
+        model: Model,
+        traces: Traces,
+        *,
+        reorder_wait_s: float,
+        warm_up_s: float,
+        known: Sequence[Statement] = (),
+    ) -> None:
+        self.station, self.model = station, model
+        self._traces = traces
+        self._reorder_wait_s = reorder_wait_s
+        self._warm_up_ns = round(warm_up_s * NANOSECONDS)
+        self._stream_start_ns = 0
+        self.arrived_ns = 0
+        self.revisions = Revisions(self._measure, known)
+        self._open()
+
+    def _open(self) -> None:
+        model = self.model
+        self.stream = StationStream(model.preprocess, stride=model.stride, reorder_wait_s=self._reorder_wait_s)
+        self._postprocess = postprocess_of(
+            model.session.manifest,
+            self.station,
+            model_digest=model.session.digest,
+            thresholds=model.thresholds,
+            stride=model.stride,
+        )
+
+    def component_of(self, source_id: SourceId) -> int | None:
+        """Give the place of a channel in the model's order; None for one that it does not take."""
+        components = self.model.session.manifest.components
+        code = source_id.component.upper()
+        letter = code if code in components.order else components.aliases.get(code)
+        return None if letter is None else components.order.index(letter)
+
+    def push(self, component: int, packet: Packet, arrived_ns: int) -> None:
+        """Take a packet."""
+        self.stream.push(component, packet)
+        self.arrived_ns = arrived_ns
+
+    def warm(self, packets: Sequence[Packet]) -> None:
+        """Take packets of the past, of which nothing is stated: a model that is new on a station that is not."""
+        for packet in packets:
+            component = self.component_of(SourceId.parse(packet.source_id))
+            if component is not None:
+                self.stream.push(component, packet)
+        while self.stream.cutter.take(1 << 16) is not None:
+            pass
+
+    def take(self, most: int, now_ns: int) -> Block | None:
+        """Give the next windows, preprocessed; None when there are none."""
+        windows = self.stream.cutter.take(most)
+        if windows is None:
+            return None
+        inputs = self.model.preprocess.windows(windows.samples, count=windows.count, stride=self.model.stride)
+        return Block(self, windows, inputs, self.arrived_ns, now_ns)
+
+    def give(self, block: Block, outputs: list[Float32], inferred_ns: int) -> list[Statement]:
+        """Take the network's outputs of a block."""
+        windows = block.windows
+        closed = self._postprocess.push(windows.number, windows.clock, outputs)
+        pending = self._postprocess.pending()
+        if not closed and not pending and self.revisions.is_idle:
+            return []
+        last = (windows.number + windows.count - 1) * self.model.stride + self.model.session.manifest.window_samples - 1
+        self._stream_start_ns = windows.clock.starttime_ns
+        sample_ns = windows.clock.time_ns(last)
+        stamps = Stamps(sample_ns, block.arrived_ns, block.ready_ns, inferred_ns)
+        return self.revisions.update(closed, pending, until_ns=sample_ns, stamps=stamps)
+
+    def flush(self) -> None:
+        """End of the stream: nothing more will come."""
+        self.stream.flush()
+
+    def finish(self, stamps: Stamps) -> list[Statement]:
+        """Close what is open after the last block."""
+        closed: Sequence[Result] = self._postprocess.finish()
+        statements = self.revisions.update(closed, [], until_ns=stamps.sample_ns, stamps=stamps)
+        return [*statements, *self.revisions.close()]
+
+    def _measure(self, found: Found) -> dict[str, float | bool | None]:
+        warming = found.time_ns - self._stream_start_ns < self._warm_up_ns
+        return {**self._traces.measure(found), "warm_up": warming}

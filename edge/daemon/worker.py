@@ -1,0 +1,219 @@
+"""A worker: one thread that aligns packets, runs the networks and makes statements for its share of the stations."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from seisedge.edge.picks import StationId
+from seisedge.edge.session import RUN_ERRORS
+
+from .clock import Clock
+from .config import Config
+from .figures import Quantiles
+from .inbox import Arrival, Inbox
+from .pipeline import Block, Model, Pipeline
+from .results import Stamps, Statement, stream_name
+from .sink_config import WaveformSink
+from .station import Station
+from .store import Entry
+from .traces import Traces
+
+Float32 = npt.NDArray[np.float32]
+Publish = Callable[["list[Entry]"], None]
+
+
+class Worker:
+    """Everything of some stations, in one thread.
+
+    Parameters
+    ----------
+    config, models
+        What picks whom.
+    known
+        Last statements of each stream from before a restart.
+    publish
+        Takes what is to be stored; never blocks for long.
+    clock
+        The daemon's.
+    """
+
+    def __init__(
+        self, config: Config, models: Sequence[Model], known: dict[str, list[Statement]], publish: Publish, clock: Clock
+    ) -> None:
+        self._config, self._known, self._publish, self._clock = config, known, publish, clock
+        self._models = {each.part.name: each for each in models}
+        self._errands: deque[Callable[[], None]] = deque()
+        self._snippet_s = _snippet_of(config)
+        self.inbox = Inbox()
+        self.stations: dict[StationId, Station] = {}
+        self.windows = 0
+        self.failed_windows = 0
+        self.inference_s = Quantiles()
+
+    def run(self) -> None:
+        """Work until the inbox is closed."""
+        while (arrivals := self.inbox.take()) is not None:
+            while self._errands:
+                self._errands.popleft()()
+            touched: dict[StationId, Station] = {}
+            for arrival in arrivals:
+                station = self._station(arrival)
+                station.push(arrival.packet, arrival.arrived_ns)
+                touched[arrival.station] = station
+            self._infer(touched.values())
+            self._cut(touched.values())
+
+    def finish(self) -> None:
+        """End of all streams, in the caller's thread once `run` is over: close what is open."""
+        for station in self.stations.values():
+            for pipeline in station.pipelines.values():
+                pipeline.flush()
+        self._infer(self.stations.values())
+        now = self._clock.now_ns()
+        for station in self.stations.values():
+            stamps = Stamps(station.newest_ns, station.arrived_ns, now, now)
+            for pipeline in station.pipelines.values():
+                self._state(pipeline.finish(stamps))
+            self._publish(station.cut(at_end=True))
+
+    def errand(self, task: Callable[[], None]) -> None:
+        """Do something in the worker's thread, between two packets."""
+        self._errands.append(task)
+        self.inbox.wake()
+
+    def reconfigure(self, config: Config, models: Sequence[Model]) -> None:
+        """Take a new configuration; pipelines that it does not change go on. Only in the worker's thread.
+
+        A model that is new on a station is given the packets that are kept, so that it does not start cold.
+        """
+        self._config = config
+        self._models = {each.part.name: each for each in models}
+        self._snippet_s = _snippet_of(config)
+        for station in list(self.stations.values()):
+            old, station.pipelines, station.routes = station.pipelines, {}, {}
+            self._equip(station, old)
+            for name, pipeline in old.items():
+                if station.pipelines.get(name) is not pipeline:
+                    self._state(pipeline.revisions.close())
+
+    def _station(self, arrival: Arrival) -> Station:
+        station = self.stations.get(arrival.station)
+        if station is None:
+            station = Station(arrival.station, Traces(self._config.daemon.history_s), source=arrival.source)
+            self.stations[arrival.station] = station
+            self._equip(station, {})
+        return station
+
+    def _equip(self, station: Station, old: dict[str, Pipeline]) -> None:
+        """Give a station the pipelines that the configuration wants for it."""
+        part = self._config.station_part(station.id)
+        if part is None:
+            return
+        for each in self._config.models_of(part):
+            model, kept = self._models[each.name], old.get(each.name)
+            if kept is not None and kept.model.identity == model.identity:
+                station.pipelines[each.name] = kept
+                continue
+            pipeline = Pipeline(
+                station.id,
+                model,
+                station.traces,
+                reorder_wait_s=part.reorder_wait_s,
+                warm_up_s=self._config.daemon.warm_up_s,
+                known=self._known.pop(stream_name(station.id, model.session.digest), ()),
+            )
+            pipeline.warm(station.traces.packets())
+            station.pipelines[each.name] = pipeline
+
+    def _infer(self, stations: Iterable[Station]) -> None:
+        """Run all windows that are ready, those of several stations in one call per model."""
+        waiting = [pipeline for station in stations for pipeline in station.pipelines.values()]
+        while waiting:
+            batches: dict[str, list[Block]] = {}
+            counts: dict[str, int] = {}
+            unfinished: list[Pipeline] = []
+            for pipeline in waiting:
+                name, most = pipeline.model.part.name, pipeline.model.part.batch
+                room = most - counts.get(name, 0)
+                block = pipeline.take(room, self._clock.now_ns()) if room > 0 else None
+                if block is not None:
+                    batches.setdefault(name, []).append(block)
+                    counts[name] = counts.get(name, 0) + block.windows.count
+                if block is not None or room <= 0:
+                    unfinished.append(pipeline)
+            for blocks in batches.values():
+                self._run(blocks)
+            waiting = unfinished
+
+    def _run(self, blocks: list[Block]) -> None:
+        model = blocks[0].pipeline.model
+        inputs = blocks[0].inputs if len(blocks) == 1 else np.concatenate([each.inputs for each in blocks])
+        began = self._clock.monotonic_ns()
+        try:
+            outputs = model.session.run(inputs)
+        except RUN_ERRORS:
+            self._run_apart(blocks)
+            return
+        self.inference_s.add((self._clock.monotonic_ns() - began) / 1e9)
+        self.windows += len(inputs)
+        now = self._clock.now_ns()
+        first = 0
+        for block in blocks:
+            stop = first + block.windows.count
+            self._state(block.pipeline.give(block, [each[first:stop] for each in outputs], now))
+            first = stop
+
+    def _run_apart(self, blocks: list[Block]) -> None:
+        """After a failure, such as one for want of memory: smaller batches, down to single windows."""
+        if len(blocks) > 1:
+            for block in blocks:
+                self._run([block])
+        elif blocks[0].windows.count > 1:
+            for block in _halves(blocks[0]):
+                self._run([block])
+        else:
+            self.failed_windows += 1  # as a gap: the next window does not follow the last one
+
+    def _state(self, statements: list[Statement]) -> None:
+        """Publish statements, and ask for the waveforms of final picks."""
+        if not statements:
+            return
+        self._publish([Entry(each.kind, each.as_row(), not each.is_last, statement=each) for each in statements])
+        if self._snippet_s is not None:
+            for each in statements:
+                if each.kind == "pick" and each.status == "final" and each.station in self.stations:
+                    self.stations[each.station].trigger(each, *self._snippet_s)
+
+    def _cut(self, stations: Iterable[Station]) -> None:
+        for station in stations:
+            if station.snippets and (entries := station.cut()):
+                self._publish(entries)
+
+
+def _halves(block: Block) -> list[Block]:
+    windows, stride = block.windows, block.pipeline.model.stride
+    middle = windows.count // 2
+    first = replace(windows, count=middle)
+    second = replace(
+        windows,
+        number=windows.number + middle,
+        count=windows.count - middle,
+        samples=windows.samples[:, middle * stride :],
+    )
+    return [
+        replace(block, windows=first, inputs=block.inputs[:middle]),
+        replace(block, windows=second, inputs=block.inputs[middle:]),
+    ]
+
+
+def _snippet_of(config: Config) -> tuple[float, float] | None:
+    """Seconds before and behind a pick that some sink wants; the longest of all."""
+    wanted = [each for each in config.sink if isinstance(each, WaveformSink)]
+    if not wanted:
+        return None
+    return max(each.before_s for each in wanted), max(each.after_s for each in wanted)

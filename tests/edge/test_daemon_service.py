@@ -1,0 +1,311 @@
+"""The daemon as a whole, on made-up stations: the offline picks, restarts, reloads, and what may go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import daemon_rig as rig
+import numpy as np
+import pytest
+
+from seisedge.edge import OrtSession
+from seisedge.edge.daemon.config import parse_config
+from seisedge.edge.daemon.service import Service
+from seisedge.edge.daemon.sinks import SinkError
+from seisedge.edge.daemon.store import Store
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("samples", [25, 7000])
+def test_the_final_picks_are_those_of_the_offline_pipeline(
+    tmp_path: Path,
+    tiny_path: Path,
+    tiny_session: OrtSession,
+    monkeypatch: pytest.MonkeyPatch,
+    samples: int,
+    workers: int,
+) -> None:
+    sent = rig.stream(("AAA", "BBB", "CCC"), samples=samples)
+    rig.feed(monkeypatch, sent)
+    text = rig.config_text(tmp_path, tiny_path).replace("[daemon]", f"[daemon]\nworkers = {workers}")
+    rig.replay(parse_config(text, "x"))
+    rows = rig.rows_of(tmp_path)
+    assert rig.published_picks(rows) == rig.wanted_picks(tiny_session, sent)
+    assert len(rig.published_picks(rows)) >= 9
+
+
+def test_a_pick_is_provisional_first_and_every_id_is_closed_once(
+    tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.feed(monkeypatch, rig.stream())
+    rig.replay(rig.config_of(tmp_path, tiny_path))
+    by_id: dict[str, list[dict[str, Any]]] = {}
+    for row in rig.rows_of(tmp_path):
+        by_id.setdefault(row["id"], []).append(row)
+    for rows in by_id.values():
+        assert [row["revision"] for row in rows] == list(range(len(rows)))
+        assert [row["status"] for row in rows[:-1]] == ["provisional"] * (len(rows) - 1)
+        assert rows[-1]["status"] == "final"
+    first = [rows[0] for rows in by_id.values() if rows[0]["status"] == "provisional"]
+    assert first
+    for row in first:
+        chain = ("packet_arrival", "window_ready", "inference_done", "published")
+        assert [row[key] for key in chain] == sorted(row[key] for key in chain)
+        assert row["time"] <= row["sample_time"]
+    late = [row for row in rig.rows_of(tmp_path) if row["status"] == "final" and not row["warm_up"]]
+    assert all(row["amplitude"] > 20 and row["snr"] > 0 for row in late if row["phase_hint"] == "P")
+    assert late
+
+
+def test_a_restart_loses_and_repeats_nothing(
+    tmp_path: Path, tiny_path: Path, tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = rig.stream(seconds=70)
+    config = parse_config(rig.config_text(tmp_path, tiny_path).replace("[daemon]", "[daemon]\nhistory_s = 20.0"), "x")
+
+    async def part(stop_after: int) -> None:
+        opened = rig.feed(monkeypatch, sent[:stop_after], live=True)
+        service = Service(config)
+        task = asyncio.ensure_future(service.run())
+        await rig.until(lambda: bool(opened) and opened[0].position == str(stop_after))
+        await rig.until(lambda: service.workers[0].inbox.depth() == 0)
+        service.stop()
+        assert await task == 0
+        assert int(opened[0].position or 0) == stop_after
+
+    for stop_after in (300, 480, 700):
+        asyncio.run(part(stop_after))
+    opened = rig.feed(monkeypatch, sent)
+    rig.replay(config)
+    assert opened[0].counts.packets < len(sent) / 2  # it went on, and did not begin anew
+    rows = rig.rows_of(tmp_path)
+    wanted = rig.wanted_picks(tiny_session, sent)
+    found = rig.published_picks(rows)
+    assert [each[:3] for each in found] == [each[:3] for each in wanted]
+    assert len({row["id"] for row in rows}) == len(wanted)
+
+
+def test_statements_wait_for_a_sink_that_is_down_and_come_again_after_a_restart(
+    tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = rig.stream()
+    rig.feed(monkeypatch, sent)
+    (tmp_path / "picks.jsonl").mkdir()  # a file of that name cannot be made
+    config = rig.config_of(tmp_path, tiny_path)
+
+    async def run() -> int:
+        service = Service(config)
+        task = asyncio.ensure_future(service.run())
+        await rig.until(lambda: all(each.ended for each in service.intakes) and bool(service.intakes))
+        await rig.until(lambda: service.workers[0].inbox.depth() == 0 and not service.deliveries["jsonl"].counts.is_up)
+        service.stop()
+        await task
+        return service.publisher.counts.get(("pick", "provisional"), 0)
+
+    assert asyncio.run(run()) > 0
+    (tmp_path / "picks.jsonl").rmdir()
+    rig.feed(monkeypatch, sent[-3:])
+    rig.replay(config)
+    rows = rig.rows_of(tmp_path)
+    assert len({row["id"] for row in rows}) >= 3
+    assert len({(row["id"], row["revision"]) for row in rows}) == len(rows)
+
+
+def test_a_reload_goes_on_with_the_same_streams(
+    tmp_path: Path, tiny_path: Path, tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = rig.stream()
+    half = len(sent) // 2
+    text = rig.config_text(tmp_path, tiny_path)
+
+    async def run() -> None:
+        opened = rig.feed(monkeypatch, sent[:half], live=True)
+        service = Service(parse_config(text, "x"), until_end=False)
+        task = asyncio.ensure_future(service.run())
+        await rig.until(lambda: bool(opened) and opened[0].position == str(half))
+        more = f'[[sink]]\ntype = "csv"\npath = "{tmp_path}/picks.csv"\n'
+        assert await service.reload(lambda: parse_config(text + more, "x"))
+        opened[0].add(sent[half:])
+        await rig.until(lambda: opened[0].position == str(len(sent)) and service.workers[0].inbox.depth() == 0)
+        assert len(opened) == 1
+        service.stop()
+        await task
+        for worker in service.workers:
+            worker.finish()
+        await asyncio.to_thread(lambda: None)
+
+    asyncio.run(run())
+    wanted = rig.wanted_picks(tiny_session, sent)
+    found = rig.published_picks(rig.rows_of(tmp_path))
+    assert set(found) <= set(wanted)
+    assert len(found) >= len(wanted) - 3  # the last ones were open when it stopped
+    assert len((tmp_path / "picks.csv").read_text(encoding="utf-8").splitlines()) > 1
+
+
+def zeros(session: OrtSession, windows: Any) -> Any:
+    del session
+    return [np.zeros((len(windows), 3), np.float32)]
+
+
+@pytest.mark.parametrize("fault", ["model gone", "model damaged", "other numbers", "no toml", "another state"])
+def test_what_is_wrong_at_a_reload_leaves_the_old_configuration(
+    tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(tiny_path.read_bytes())
+    text = rig.config_text(tmp_path, model)
+
+    def breaking() -> Any:
+        if fault == "model gone":
+            model.unlink()
+        elif fault == "model damaged":
+            content = bytearray(model.read_bytes())
+            content[200] ^= 1
+            model.write_bytes(content)
+        elif fault == "other numbers":
+            monkeypatch.setattr(OrtSession, "run", zeros)
+        elif fault == "no toml":
+            return parse_config("[[", "x")
+        else:
+            return parse_config(text.replace("/state", "/other"), "x")
+        return parse_config(text, "x")
+
+    async def run() -> None:
+        rig.feed(monkeypatch, rig.stream(), live=True)
+        service = Service(parse_config(text, "x"))
+        task = asyncio.ensure_future(service.run())
+        await rig.until(lambda: bool(service.intakes) and service.workers[0].inbox.depth() == 0)
+        before = service.sessions, service.config
+        assert not await service.reload(breaking)
+        assert (service.sessions, service.config) == before
+        assert service.last_reload_problem
+        service.stop()
+        assert await task == 0
+
+    asyncio.run(run())
+
+
+def test_a_batch_that_the_machine_cannot_take_is_cut_up(
+    tmp_path: Path, tiny_path: Path, tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = OrtSession.run
+
+    def short_of_memory(self: OrtSession, windows: Any) -> Any:
+        if len(windows) > 3:
+            raise MemoryError
+        return run(self, windows)
+
+    sent = rig.stream(("AAA", "BBB"), samples=400)
+    rig.feed(monkeypatch, sent)
+
+    def prepare(service: Service) -> None:
+        monkeypatch.setattr(OrtSession, "run", short_of_memory)
+        assert service.workers[0].failed_windows == 0
+
+    service = rig.replay(rig.config_of(tmp_path, tiny_path), prepare)
+    monkeypatch.setattr(OrtSession, "run", run)
+    assert service.workers[0].failed_windows == 0
+    assert rig.published_picks(rig.rows_of(tmp_path)) == rig.wanted_picks(tiny_session, sent)
+
+
+def test_single_windows_that_fail_are_gaps_and_are_counted(
+    tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: OrtSession, windows: Any) -> Any:
+        del self, windows
+        raise MemoryError
+
+    rig.feed(monkeypatch, rig.stream())
+    service = rig.replay(rig.config_of(tmp_path, tiny_path), lambda _: monkeypatch.setattr(OrtSession, "run", fails))
+    assert service.workers[0].failed_windows > 100
+    assert rig.rows_of(tmp_path) == []
+
+
+def test_a_full_disk_stops_no_pick(
+    tmp_path: Path, tiny_path: Path, tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Store, *arguments: Any) -> None:
+        del arguments
+        if not self.is_memory:
+            raise sqlite3.OperationalError("database or disk is full")
+
+    add = Store.add
+
+    def add_or_fail(self: Store, *arguments: Any) -> None:
+        full(self)
+        add(self, *arguments)
+
+    monkeypatch.setattr(Store, "add", add_or_fail)
+    sent = rig.stream()
+    rig.feed(monkeypatch, sent)
+    service = rig.replay(rig.config_of(tmp_path, tiny_path))
+    assert not service.outbox.is_durable
+    assert service.outbox.counts.last_problem.endswith("database or disk is full")
+    assert rig.published_picks(rig.rows_of(tmp_path)) == rig.wanted_picks(tiny_session, sent)
+
+
+def test_a_state_folder_that_cannot_be_written_stops_no_pick(
+    tmp_path: Path, tiny_path: Path, tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").write_text("a file where the folder should be", encoding="utf-8")
+    sent = rig.stream()
+    rig.feed(monkeypatch, sent)
+    service = rig.replay(rig.config_of(tmp_path, tiny_path))
+    assert not service.outbox.is_durable
+    assert rig.published_picks(rig.rows_of(tmp_path)) == rig.wanted_picks(tiny_session, sent)
+
+
+@pytest.mark.parametrize("step_h", [-1, 1])
+def test_a_step_of_the_clock_changes_no_pick(
+    tmp_path: Path, tiny_path: Path, tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch, step_h: int
+) -> None:
+    sent = rig.stream()
+    clock = rig.SteppedClock()
+
+    async def run() -> None:
+        opened = rig.feed(monkeypatch, sent[:420], live=True)
+        service = Service(rig.config_of(tmp_path, tiny_path), clock=clock)
+        task = asyncio.ensure_future(service.run())
+        await rig.until(lambda: bool(opened) and opened[0].position == "420")
+        clock.step_ns += step_h * 3_600_000_000_000
+        opened[0].add(sent[420:])
+        await rig.until(lambda: opened[0].position == str(len(sent)) and service.workers[0].inbox.depth() == 0)
+        service.stop()
+        await task
+
+    asyncio.run(run())
+    found = rig.published_picks(rig.rows_of(tmp_path))
+    assert set(found) <= set(rig.wanted_picks(tiny_session, sent))
+    assert len(found) >= 3
+
+
+def test_stations_beyond_the_bound_are_refused(
+    tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.feed(monkeypatch, rig.stream(("AAA", "BBB", "CCC"), seconds=20))
+    text = rig.config_text(tmp_path, tiny_path).replace("[daemon]", "[daemon]\nmax_stations = 2")
+    service = rig.replay(parse_config(text, "x"))
+    assert len(service.workers[0].stations) == 2
+    assert service.stations.refused == 20 * 4 * 3
+
+
+def test_a_sink_that_fails_holds_up_no_other(
+    tmp_path: Path, tiny_path: Path, tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = rig.stream()
+    rig.feed(monkeypatch, sent)
+    more = '[[sink]]\ntype = "udp"\nhost = "localhost"\nport = 9\nname = "broken"\n'
+    from seisedge.edge.daemon.sinks.udp import UdpSender  # noqa: PLC0415 - patched here
+
+    def refuse(self: UdpSender, items: Any) -> None:
+        del self, items
+        raise SinkError("no")
+
+    monkeypatch.setattr(UdpSender, "deliver", refuse)
+    monkeypatch.setattr("seisedge.edge.daemon.service._DRAIN_S", 0.1)
+    service = rig.replay(rig.config_of(tmp_path, tiny_path, more))
+    assert rig.published_picks(rig.rows_of(tmp_path)) == rig.wanted_picks(tiny_session, sent)
+    assert service.deliveries["broken"].counts.failures > 0
