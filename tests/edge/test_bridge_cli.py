@@ -104,7 +104,7 @@ def test_damage_is_told_and_gives_exit_code_1(tmp_path: Path) -> None:
     assert samples_of((tmp_path / "out.mseed").read_bytes()) == samples_of(RECORDS[0] + RECORDS[1])
 
 
-WRONG = {
+WRONG: dict[tuple[str, ...], str] = {
     ("nowhere.mseed",): "no such file or folder",
     ("nope://host",): "unknown scheme",
     ("-", "--record", "out.wav"): "wanted one of .mseed",
