@@ -266,10 +266,10 @@ def _size(text: str) -> int:
     return int(match[1]) * _SIZES[match[2]]
 
 
-def main() -> None:
-    """Run the command; errors become one line and an exit code."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command, with the process's arguments or these; errors become one line and an exit code."""
     try:
-        cli(standalone_mode=False)
+        cli(arguments, standalone_mode=False)
     except SeisedgeError as error:
         click.echo(f"edge-bridge: {error}", err=True)
         sys.exit(error.exit_code)

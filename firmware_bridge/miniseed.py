@@ -16,6 +16,8 @@ from .packet import Packet, PacketFlag, Samples
 
 _TEXT = int(DataEncoding.TEXT)
 _INT16 = int(DataEncoding.INT16)
+_NO_TIME = (NSTERROR, NSTUNSET)
+_DTYPES = {"i": np.int32, "f": np.float32, "d": np.float64}  # of memoryview formats; text has another
 _TIME_QUESTIONABLE, _CLOCK_LOCKED = 2, 4  # bits of miniSEED 3's flags (docs.fdsn.org/projects/miniseed3)
 _GOOD_TIMING = 50  # percent; a record that says less does not vouch for its time
 _SLOWEST_HZ, _FASTEST_HZ = 1e-4, 1e6  # from tide gauges to acoustics; time is counted in whole ns
@@ -100,7 +102,7 @@ def decode_record(record_bytes: bytes | memoryview) -> Packet:
     """One record's samples, in the type of its encoding: int16, int32 or float32.
 
     Flags: clipping and saturation give SATURATED, missing data OVERRUN. The clock is questionable where the record's
-    timing quality is below 50 %, where it has none (or 0) and does not say that its clock is locked, or says so outright.
+    timing quality is below 50 %, where it has none (or 0) and does not say that its clock is locked, or says so itself.
 
     INT16 stays int16; the Steim encodings give int32; FLOAT64 is rounded to float32, the widest type that
     a kernel takes (24 significant bits, which is what a 24-bit digitizer has).
@@ -110,12 +112,10 @@ def decode_record(record_bytes: bytes | memoryview) -> Packet:
     WireError
         The bytes are no whole record, its checksum fails, its samples are text or its rate is absurd.
     """
-    try:
-        return packet_of_record(MS3Record.parse(record_bytes, unpack_data=True))
-    except WireError:
-        raise
-    except (MiniSEEDError, ValueError) as error:
-        raise WireError(f"miniSEED record: found {reason_of(error)}, wanted a decodable record") from error
+    packet = decode_series(record_bytes)
+    if packet is None:
+        raise WireError("miniSEED record: found no time series, wanted samples at a rate")
+    return packet
 
 
 def decode_series(record_bytes: bytes | memoryview) -> Packet | None:
@@ -127,10 +127,11 @@ def decode_series(record_bytes: bytes | memoryview) -> Packet | None:
         As `decode_record`.
     """
     try:
-        record = MS3Record.parse(record_bytes)
+        return packet_of_record(MS3Record.parse(record_bytes, unpack_data=True))
+    except WireError:
+        raise
     except (MiniSEEDError, ValueError) as error:
         raise WireError(f"miniSEED record: found {reason_of(error)}, wanted a decodable record") from error
-    return decode_record(record_bytes) if has_samples(record) else None
 
 
 def has_samples(record: MS3Record) -> bool:
@@ -138,8 +139,8 @@ def has_samples(record: MS3Record) -> bool:
     return record.samplecnt > 0 and record.samprate > 0 and record.encoding != _TEXT
 
 
-def packet_of_record(record: MS3Record) -> Packet:
-    """Make a packet of an unpacked record; its samples are an own copy.
+def packet_of_record(record: MS3Record) -> Packet | None:
+    """Make a packet of an unpacked record, its samples an own copy; None where it has no time series.
 
     Raises
     ------
@@ -148,14 +149,20 @@ def packet_of_record(record: MS3Record) -> Packet:
     ValueError
         The record was not unpacked.
     """
-    if record.starttime in (NSTERROR, NSTUNSET):
+    # Each look at a record crosses into C: once each, and none that the samples' own view answers.
+    rate, view = record.samprate, record.datasamples
+    if view.format not in _DTYPES or rate <= 0 or not len(view):
+        return None
+    start = record.starttime
+    if start in _NO_TIME:
         raise WireError("miniSEED record: found no start time, wanted one")
-    rate = record.samprate
     if not _SLOWEST_HZ <= rate <= _FASTEST_HZ:
         wanted = f"{_SLOWEST_HZ:g} to {_FASTEST_HZ:g} Hz"
         raise WireError(f"miniSEED record: found a sampling rate of {rate:g} Hz, wanted {wanted}")
-    samples = sensor_type(record.np_datasamples, record.encoding)
-    return Packet(record.sourceid, record.starttime, rate, samples, _flags(record.flags, record.extra))
+    flags = _flags(record.flags, record.extra if record.extralength else "")
+    return Packet(
+        record.sourceid, start, rate, sensor_type(np.frombuffer(view, _DTYPES[view.format]), record.encoding), flags
+    )
 
 
 @lru_cache(maxsize=256)  # a station's records mostly say the same
@@ -190,10 +197,9 @@ def _mapping(value: object) -> dict[str, object]:
 def sensor_type(samples: object, encoding: int) -> Samples:
     """Give an own copy of libmseed's samples in the narrowest type that the encoding allows."""
     array = np.asarray(samples)
-    if encoding == _INT16:
-        return array.astype(np.int16)  # libmseed widens to int32; the values came from 16 bits
     if array.dtype == np.int32:
-        return array.astype(np.int32)
+        # libmseed widens INT16 to int32; the values came from 16 bits
+        return array.astype(np.int16) if encoding == _INT16 else array.copy()
     if array.dtype.kind == "f":
         with np.errstate(over="ignore"):  # beyond float32: an infinity, which the aligner counts as no sample
             return array.astype(np.float32)

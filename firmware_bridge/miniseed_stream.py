@@ -10,7 +10,7 @@ from pymseed import MiniSEEDError, MS3Record
 from pymseed.clib import clibmseed
 
 from .errors import WireError
-from .miniseed import has_samples, packet_of_record, reason_of
+from .miniseed import packet_of_record, reason_of
 from .packet import Packet
 
 _LEAST_HEADER = 48  # bytes by which libmseed tells a record from anything else
@@ -70,7 +70,7 @@ class MiniSeedDecoder:
                 return None
             try:
                 record = next(records)
-                packet = packet_of_record(record) if has_samples(record) else None
+                packet = packet_of_record(record)
             except StopIteration:
                 self._records = None
             except MiniSEEDError as error:

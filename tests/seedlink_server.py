@@ -7,7 +7,7 @@ import fnmatch
 import json
 import ssl
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -80,6 +80,7 @@ class SeedLinkServer:
 
     def __post_init__(self) -> None:
         self._server: asyncio.Server | None = None
+        self._noted = asyncio.Event()
         self._open: set[asyncio.StreamWriter] = set()
         self._sessions: set[asyncio.Task[None]] = set()
 
@@ -102,6 +103,16 @@ class SeedLinkServer:
     @property
     def url(self) -> str:
         return f"{'seedlinks' if self.tls else 'seedlink'}://localhost:{self.port}"
+
+    def note(self, command: str) -> None:
+        self.commands.append(command)
+        self._noted.set()
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until clients have said enough."""
+        while not is_so():
+            self._noted.clear()
+            await self._noted.wait()
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "localhost", self.port, ssl=self.tls)
@@ -145,7 +156,7 @@ class _Session:
     async def run(self) -> None:
         while line := await self.reader.readline():
             command = line.decode().strip()
-            self.server.commands.append(command)
+            self.server.note(command)
             word, *arguments = command.split()
             if word == "BYE":
                 return
@@ -256,7 +267,7 @@ class _Session:
         self.server.everything_sent.set()
         while self.server.live and not self.dialup and (line := await self.reader.readline()):
             command = line.decode().strip()
-            self.server.commands.append(command)
+            self.server.note(command)
             if command == "BYE":
                 return
             self._info(command.split()[-1])

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from seisedge.edge.errors import UsageError
 
 from .urls import SourceUrl
+
+T = TypeVar("T")
 
 _CONNECT_TIMEOUT_S = 20.0
 _MOST_SECRET_BYTES = 16384
@@ -50,6 +53,27 @@ class Backoff:
         self.tries = 0
 
 
+async def limited(work: Coroutine[Any, Any, T] | asyncio.Future[T], seconds: float) -> T:
+    """Wait for something, but not for ever; a cancellation always gets through.
+
+    `asyncio.wait_for` before Python 3.12 loses a cancellation that comes together with the result.
+
+    Raises
+    ------
+    asyncio.TimeoutError
+        It took longer; it has been cancelled.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if task.done():
+            return task.result()
+        raise asyncio.TimeoutError
+    finally:
+        if not task.done():
+            task.cancel()
+
+
 @asynccontextmanager
 async def connected(
     host: str, port: int, tls: ssl.SSLContext | None
@@ -61,7 +85,13 @@ async def connected(
     OSError
         There is no such host, nobody listens, or TLS fails.
     """
-    reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port, ssl=tls), _CONNECT_TIMEOUT_S)
+    opening = asyncio.ensure_future(asyncio.open_connection(host, port, ssl=tls))
+    try:
+        reader, writer = await limited(opening, _CONNECT_TIMEOUT_S)
+    except asyncio.CancelledError:
+        if opening.done() and not opening.cancelled() and opening.exception() is None:
+            opening.result()[1].transport.abort()
+        raise
     try:
         yield reader, writer
     finally:

@@ -19,7 +19,7 @@ from seisedge.edge.times import parse_time
 from seisedge.firmware_bridge import DataLinkClient, DataLinkPacket, Packet, WireError, decode_series
 from seisedge.firmware_bridge.datalink import Event, Info, Reply, ServerId
 
-from .connection import Backoff, connected, in_one_line, require_private, seconds_of, secret_of
+from .connection import Backoff, connected, in_one_line, limited, require_private, seconds_of, secret_of
 from .source import Source, SourceCounts
 from .urls import SourceUrl
 
@@ -152,11 +152,11 @@ class DataLinkSource:
     async def _read(self, reader: asyncio.StreamReader, client: DataLinkClient, writer: asyncio.StreamWriter) -> bytes:
         """Wait for bytes; after a silence say who is there, which the server answers; give up after a second one."""
         try:
-            data = await asyncio.wait_for(reader.read(_PORTION), self._keepalive_s)
+            data = await limited(reader.read(_PORTION), self._keepalive_s)
         except asyncio.TimeoutError:
             client.identify()
             writer.write(client.bytes_to_send())
-            data = await asyncio.wait_for(reader.read(_PORTION), self._keepalive_s)
+            data = await limited(reader.read(_PORTION), self._keepalive_s)
         if not data:
             raise ConnectionError("the server closed the connection")
         return data
@@ -260,7 +260,7 @@ async def _next(
     writer.write(client.bytes_to_send())
     await writer.drain()
     while (event := client.next_event()) is None:
-        data = await asyncio.wait_for(reader.read(_PORTION), timeout_s)
+        data = await limited(reader.read(_PORTION), timeout_s)
         if not data:
             raise ConnectionError("the server closed the connection")
         client.receive(data)

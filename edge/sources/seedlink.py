@@ -34,6 +34,7 @@ from .connection import (
     connected,
     in_one_line,
     is_yes,
+    limited,
     require_private,
     seconds_of,
     secret_of,
@@ -142,7 +143,7 @@ class SeedLinkSource:
                     return event.content
                 if event is None:
                     writer.write(client.bytes_to_send())
-                    data = await asyncio.wait_for(reader.read(_PORTION), self._keepalive_s)
+                    data = await limited(reader.read(_PORTION), self._keepalive_s)
                     if not data:
                         raise DataError(f"{self.url}: INFO {item}: the server closed the connection, wanted an answer")
                     client.receive(data)
@@ -169,14 +170,14 @@ class SeedLinkSource:
     async def _read(self, reader: asyncio.StreamReader, client: SeedLinkClient, writer: asyncio.StreamWriter) -> bytes:
         """Wait for bytes; ask for a sign of life after a silence, give up after a second one."""
         try:
-            data = await asyncio.wait_for(reader.read(_PORTION), self._keepalive_s)
+            data = await limited(reader.read(_PORTION), self._keepalive_s)
         except asyncio.TimeoutError:
             if not client.is_streaming:
                 raise ConnectionError("the server does not answer") from None
             client.ask("ID")
             writer.write(client.bytes_to_send())
             try:
-                data = await asyncio.wait_for(reader.read(_PORTION), self._keepalive_s)
+                data = await limited(reader.read(_PORTION), self._keepalive_s)
             except asyncio.TimeoutError:
                 raise ConnectionError("the server has gone silent") from None
         if not data:

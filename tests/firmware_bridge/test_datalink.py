@@ -15,18 +15,28 @@ def frame(header: str, data: bytes = b"") -> bytes:
 
 
 TRANSCRIPT = [
-    (frame("ID DataLink 2024.001 :: DLPROTO:1.0 PACKETSIZE:512 WRITE"), ServerId("DataLink 2024.001 :: DLPROTO:1.0 PACKETSIZE:512 WRITE")),
-    (frame("OK 3 26", b"3 streams selected after m"), Reply("MATCH", is_ok=True, value=3, message="3 streams selected after m")),
+    (frame("ID DataLink 2024 :: DLPROTO:1.0 WRITE"), ServerId("DataLink 2024 :: DLPROTO:1.0 WRITE")),
+    (
+        frame("OK 3 26", b"3 streams selected after m"),
+        Reply("MATCH", is_ok=True, value=3, message="3 streams selected after m"),
+    ),
     (frame("OK 0 0"), Reply("REJECT", is_ok=True, value=0, message="")),
     (frame("ERROR 0 16", b"Packet not found"), Reply("POSITION", is_ok=False, value=0, message="Packet not found")),
     (
         frame("PACKET XX_TEST_00_HHZ/MSEED 42 1600000001000001 1600000000000000 1600000000990000 6", b"record"),
-        DataLinkPacket("XX_TEST_00_HHZ/MSEED", 42, 1_600_000_001_000_001_000, 1_600_000_000_000_000_000, 1_600_000_000_990_000_000, b"record"),
+        DataLinkPacket(
+            "XX_TEST_00_HHZ/MSEED",
+            42,
+            1_600_000_001_000_001_000,
+            1_600_000_000_000_000_000,
+            1_600_000_000_990_000_000,
+            b"record",
+        ),
     ),
     (frame("INFO STREAMS 11", b"<DataLink/>"), Info("STREAMS", b"<DataLink/>")),
     (frame("ENDSTREAM"), StreamEnded()),
     (frame("OK 43 0"), Reply("WRITE", is_ok=True, value=43, message="")),
-]  # fmt: skip
+]
 
 
 class Reader:
