@@ -116,7 +116,7 @@ class Aligner:
         How far (seconds of data) a packet may be behind the newest one of its station and still count.
         Costs nothing while packets come in order, except at the very start and behind a gap.
     max_jump_s
-        A packet further ahead than this needs a second one to be believed.
+        A packet that starts further behind the end of all others than this needs a second one to be believed.
     """
 
     def __init__(self, components: int, *, reorder_wait_s: float = 5.0, max_jump_s: float = 60.0) -> None:
@@ -124,6 +124,7 @@ class Aligner:
         self._wait_ns = round(reorder_wait_s * NANOSECONDS)
         self._max_jump_ns = round(max_jump_s * NANOSECONDS)
         self._newest_ns: int | None = None
+        self._newest_end_ns = 0
         self._suspects: list[tuple[int, Packet]] = []
         self.counts = AlignerCounts()
 
@@ -158,8 +159,7 @@ class Aligner:
 
     def _believe(self, component: int, packet: Packet) -> list[tuple[int, Packet]]:
         """Give the packets to take now: none while one from the future waits for a second."""
-        newest = self._newest_ns
-        if newest is None or packet.starttime_ns - newest <= self._max_jump_ns:
+        if self._newest_ns is None or packet.starttime_ns - self._newest_end_ns <= self._max_jump_ns:
             self.counts.future_packets += len(self._suspects)
             self._suspects = []
             return [(component, packet)]
@@ -175,13 +175,15 @@ class Aligner:
 
     def _agrees(self, suspect: tuple[int, Packet], component: int, packet: Packet) -> bool:
         other = suspect[1]
-        near = abs(other.starttime_ns - packet.starttime_ns) <= self._max_jump_ns
+        apart = max(packet.starttime_ns - _end_ns(other), other.starttime_ns - _end_ns(packet))
+        near = apart <= self._max_jump_ns
         return near and (suspect[0] != component or other.starttime_ns != packet.starttime_ns)
 
     def _take(self, component: _Component, packet: Packet) -> None:
         """Move time on to the packet's start, not to those of its parts, and hold what can be used of it."""
-        newest = self._newest_ns
+        newest, end_ns = self._newest_ns, _end_ns(packet)
         self._newest_ns = packet.starttime_ns if newest is None else max(newest, packet.starttime_ns)
+        self._newest_end_ns = end_ns if newest is None else max(self._newest_end_ns, end_ns)
         for part in self._finite_parts(packet):
             self._hold(component, part)
 
@@ -292,3 +294,8 @@ class Aligner:
             self.counts.gap_count += 1
             if len(self.counts.gaps) < _MAX_LISTED_SPANS:
                 self.counts.gaps.append(Span(component.index, expected, packet.starttime_ns))
+
+
+def _end_ns(packet: Packet) -> int:
+    """Time behind the last sample: how a stream is cut into packets has no say in what is a jump."""
+    return packet.time_of(packet.samples.size)

@@ -11,41 +11,68 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from seisedge.firmware_bridge import (
+    HeaderRun,
     Packet,
     RecordHeader,
     SourceId,
     TruncatedError,
     WireError,
     decode_record,
+    decode_run,
     read_headers,
+    uniform_run,
 )
 
+from . import stretches
 from .errors import UsageError
 
 _BLOCK = 1 << 20
+_FIXED_HEADER = 48  # bytes of a miniSEED 2 record that are always there
 _MAX_RECORD = 16 << 20  # a record larger than this is taken for damage
 _SUFFIXES = {".mseed", ".miniseed", ".ms", ".msd", ".mseed2", ".mseed3", ".ms3"}
 
 
 @dataclass
 class Trace:
-    """The records of one channel in one file: where they start in time and where they stand in the file."""
+    """The records of one channel in one file: where they start in time and where they stand in the file.
+
+    `npts`, `rates` and `encodings` are what tells whether one record joins on to the next.
+    """
 
     path: Path
     source_id: SourceId
     starts: array[int] = field(default_factory=lambda: array("q"))
     offsets: array[int] = field(default_factory=lambda: array("q"))
     lengths: array[int] = field(default_factory=lambda: array("l"))
+    npts: array[int] = field(default_factory=lambda: array("l"))
+    rates: array[float] = field(default_factory=lambda: array("d"))
+    encodings: array[int] = field(default_factory=lambda: array("h"))
 
     def add(self, header: RecordHeader, offset: int) -> None:
         """Add a record's header; `offset` is counted from the start of the file."""
         self.starts.append(header.starttime_ns)
         self.offsets.append(offset)
         self.lengths.append(header.length)
+        self.npts.append(header.npts)
+        self.rates.append(header.sampling_rate)
+        self.encodings.append(header.encoding)
+
+    def add_run(self, run: HeaderRun, offset: int) -> None:
+        """Add records that stand one behind the other from `offset` on."""
+        count, length = run.starts_ns.size, run.first.length
+        self.starts.frombytes(run.starts_ns.tobytes())
+        self.offsets.extend(range(offset, offset + count * length, length))
+        self.lengths.extend(array("l", [length]) * count)
+        self.npts.extend(run.npts.tolist())
+        self.rates.extend(array("d", [run.first.sampling_rate]) * count)
+        self.encodings.extend(array("h", [run.first.encoding]) * count)
 
     @property
     def size(self) -> int:
@@ -143,11 +170,15 @@ def _is_candidate(path: Path) -> bool:
 def _index_file(path: Path, index: Index, advance: Callable[[int], None]) -> None:
     traces: dict[str, Trace] = {}
     try:
-        for header, offset in _headers(path, advance):
-            trace = traces.get(header.source_id)
+        for part, offset in _headers(path, advance):
+            source_id = part.source_id if isinstance(part, RecordHeader) else part.first.source_id
+            trace = traces.get(source_id)
             if trace is None:
-                trace = traces[header.source_id] = Trace(path, SourceId.parse(header.source_id))
-            trace.add(header, offset)
+                trace = traces[source_id] = Trace(path, SourceId.parse(source_id))
+            if isinstance(part, RecordHeader):
+                trace.add(part, offset)
+            else:
+                trace.add_run(part, offset)
     except OSError as error:
         index.problems.append(f"{path}: cannot be read: {error.strerror}")
     except WireError as error:
@@ -159,34 +190,40 @@ def _index_file(path: Path, index: Index, advance: Callable[[int], None]) -> Non
     index.traces += traces.values()
 
 
-def _headers(path: Path, advance: Callable[[int], None]) -> Iterator[tuple[RecordHeader, int]]:
-    """Headers and their offsets in the file, which is read block by block."""
+def _headers(path: Path, advance: Callable[[int], None]) -> Iterator[tuple[RecordHeader | HeaderRun, int]]:
+    """Headers, alone or many at once, and their offsets in the file, which is read block by block."""
     base, tail = 0, b""
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             advance(len(block))
             buffer = tail + block
-            used = 0
+            used = start = 0
             try:
-                for header in read_headers(buffer):
-                    yield header, base + header.offset
-                    used = header.offset + header.length
+                while run := uniform_run(memoryview(buffer)[start:]):
+                    yield run, base + start
+                    used = start = start + run.nbytes
+                if start and len(buffer) - start < _FIXED_HEADER:
+                    base, tail = base + start, buffer[start:]  # too little to tell what it is
+                    continue
+                for header in read_headers(memoryview(buffer)[start:]):
+                    yield header, base + start + header.offset
+                    used = start + header.offset + header.length
                 base, tail = base + len(buffer), b""
             except TruncatedError as error:
-                used = used if error.offset is None else error.offset
+                used = used if error.offset is None else start + error.offset
                 base, tail = base + used, buffer[used:]
                 if len(tail) > _MAX_RECORD:
                     raise WireError(f"found a record of more than {_MAX_RECORD} bytes", base) from error
             except WireError as error:
-                raise WireError(str(error), base + (error.offset or 0)) from error
+                raise WireError(str(error), base + start + (error.offset or 0)) from error
     if tail:
         raise TruncatedError(f"found the file's end after {len(tail)} bytes of a record, wanted all of it", base)
 
 
 def read_packets(
-    traces: list[tuple[int, Trace]], on_problem: Callable[[str], None]
+    traces: list[tuple[int, Trace]], on_problem: Callable[[str], None], *, joined: bool = False
 ) -> Iterator[tuple[int, Packet, int]]:
-    """Packets of several traces, ordered by start time: (component, packet, bytes of its record).
+    """Packets of several traces, ordered by start time: (component, packet, bytes of its records).
 
     A record that cannot be decoded is told to `on_problem`, and leaves a gap; so does a file that is gone.
 
@@ -197,24 +234,55 @@ def read_packets(
         records are being read, so a year of day files needs no more than its own three at a time.
     on_problem
         Called with one line: file, byte, what was found, what was wanted.
+    joined
+        Make one packet of records that join on to each other: what is picked is the same, and much sooner.
+        Records of a component's traces that share time are never joined.
     """
-    cursors = [_cursor(number, trace) for number, (_, trace) in enumerate(traces)]
-    lost: set[int] = set()
+    spans = [(component, min(trace.starts), max(trace.starts)) for component, trace in traces]
+    alone = set(range(len(traces))) - stretches.overlapping(spans) if joined else set[int]()
+    cursors = [_cursor(number, trace, joined=number in alone) for number, (_, trace) in enumerate(traces)]
+    heap = [next(cursor) for cursor in cursors]
+    heapq.heapify(heap)
+    left = [len(trace.starts) for _, trace in traces]
+    waiting = [1] * len(traces)  # of each trace, in the heap
     with closing(_OpenFiles()) as files:
-        for _, number, record, is_last in heapq.merge(*cursors):
+        while heap:
+            _, number, records = heapq.heappop(heap)
+            waiting[number] -= 1
             component, trace = traces[number]
-            if number in lost:
-                continue
             try:
-                content = files.read(trace, record, is_last=is_last)
-                packet = decode_record(content)
+                content = files.read(trace, records)
+                packet = _decode(trace, records, content)
             except OSError as error:
-                lost.add(number)
                 on_problem(f"{trace.path}: cannot be read: {error.strerror}; {trace.source_id.nslc} ends there")
+                heap = [each for each in heap if each[1] != number]
+                heapq.heapify(heap)
+                continue
             except WireError as error:
-                on_problem(f"{trace.path}: byte {trace.offsets[record]}: {error}; the record is a gap")
+                if len(records) > 1:  # each by itself, when its turn comes: the other components must not fall behind
+                    for record in records:
+                        heapq.heappush(heap, (trace.starts[record], number, [record]))
+                    waiting[number] += len(records)
+                    continue
+                on_problem(f"{trace.path}: byte {trace.offsets[records[0]]}: {error}; the record is a gap")
             else:
                 yield component, packet, len(content)
+            left[number] -= len(records)
+            if left[number] == 0:
+                files.close_file(trace)
+            if waiting[number] == 0 and (following := next(cursors[number], None)):
+                heapq.heappush(heap, following)
+                waiting[number] = 1
+
+
+def _decode(trace: Trace, records: list[int], content: bytes) -> Packet:
+    """Decode one record, or some that join on to each other."""
+    if len(records) == 1:
+        return decode_record(content)
+    packet = decode_run(content, trace.encodings[records[0]], sum(trace.npts[record] for record in records))
+    if packet is None:
+        raise WireError(f"found records that do not decode together, wanted {len(records)} that join on")
+    return packet
 
 
 class _OpenFiles:
@@ -227,20 +295,27 @@ class _OpenFiles:
         for file in self._files.values():
             file.close()
 
-    def read(self, trace: Trace, record: int, *, is_last: bool) -> bytes:
+    def close_file(self, trace: Trace) -> None:
+        """Close the file of a trace that was read to its end."""
+        self._files.pop(id(trace)).close()
+
+    def read(self, trace: Trace, records: list[int]) -> bytes:
+        """Bytes of records that stand one behind the other."""
         key = id(trace)
         if key not in self._files:
             self._files[key] = trace.path.open("rb")
         file = self._files[key]
-        file.seek(trace.offsets[record])
-        content = file.read(trace.lengths[record])
-        if is_last:
-            self._files.pop(key).close()
-        return content
+        file.seek(trace.offsets[records[0]])
+        return file.read(sum(trace.lengths[record] for record in records))
 
 
-def _cursor(number: int, trace: Trace) -> Iterator[tuple[int, int, int, bool]]:
-    """Give a trace's records in order of time: (start, number of the trace, record, is it the last)."""
-    order = sorted(range(len(trace.starts)), key=trace.starts.__getitem__)
-    for position, record in enumerate(order, start=1):
-        yield trace.starts[record], number, record, position == len(order)
+def _cursor(number: int, trace: Trace, *, joined: bool) -> Iterator[tuple[int, int, list[int]]]:
+    """Give a trace's records in order of time: (start, number of the trace, records)."""
+    order = stretches.in_order(trace.starts)
+    places = list(range(order.size + 1))
+    if joined:
+        columns = (trace.starts, trace.offsets, trace.lengths, trace.npts, trace.rates, trace.encodings)
+        places = stretches.bounds(stretches.joins(columns, order), np.array(trace.npts)[order])
+    for first, stop in pairwise(places):
+        records: list[int] = order[first:stop].tolist()
+        yield trace.starts[records[0]], number, records

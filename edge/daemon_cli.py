@@ -126,7 +126,7 @@ def replay(config: Path, inputs: tuple[str, ...], output: Path) -> None:
     CONFIG's own sources, sinks and state are left alone.
     """
     set_up_log("text", verbose=False)
-    output.unlink(missing_ok=True)
+    output.write_bytes(b"")  # it is there, whatever is found
 
     async def play() -> int:
         with tempfile.TemporaryDirectory() as state:

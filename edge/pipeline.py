@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 
 from seisedge.firmware_bridge import Packet
 
@@ -12,10 +14,12 @@ from .manifest import Threshold
 from .picks import StationId
 from .postprocess import Result, postprocess_of
 from .preprocess import Preprocess, StreamChain
-from .runs import Run
+from .runs import Float32, Run
 from .session import Session
 from .times import index_at
 from .windows import WindowBlock, WindowCutter
+
+_MOST_RUNNING = 16  # blocks given to an executor and not yet collected: bounds memory
 
 
 class StationStream:
@@ -105,6 +109,9 @@ class StationPicker:
         For each label that is picked.
     batch
         Most windows in one call of the network.
+    executor
+        Runs the network and what comes just before it on several blocks at once. Results come later, in the same
+        order.
     """
 
     def __init__(  # noqa: PLR0913 - all but three are settings, by keyword
@@ -117,10 +124,13 @@ class StationPicker:
         thresholds: dict[str, Threshold],
         batch: int = 128,
         reorder_wait_s: float = 5.0,
+        executor: Executor | None = None,
     ) -> None:
         self.stream = StationStream(preprocess, stride=stride, reorder_wait_s=reorder_wait_s)
         self._session, self._preprocess = session, preprocess
         self._stride, self._batch = stride, batch
+        self._executor = executor
+        self._running: deque[tuple[WindowBlock, Future[list[Float32]]]] = deque()
         self._postprocess = postprocess_of(
             session.manifest, station, model_digest=session.digest, thresholds=thresholds, stride=stride
         )
@@ -142,8 +152,21 @@ class StationPicker:
         results: list[Result] = []
         while block := self.stream.cutter.take(self._batch):
             results += self._infer(block)
-        return [*results, *self._postprocess.finish()]
+        return [*results, *self._collect(most_left=0), *self._postprocess.finish()]
 
     def _infer(self, block: WindowBlock) -> Sequence[Result]:
-        windows = self._preprocess.windows(block.samples, count=block.count, stride=self._stride)
-        return self._postprocess.push(block.number, block.clock, self._session.run(windows))
+        if self._executor is None:
+            return self._postprocess.push(block.number, block.clock, self._outputs(block))
+        self._running.append((block, self._executor.submit(self._outputs, block)))
+        return self._collect(most_left=_MOST_RUNNING)
+
+    def _outputs(self, block: WindowBlock) -> list[Float32]:
+        return self._session.run(self._preprocess.windows(block.samples, count=block.count, stride=self._stride))
+
+    def _collect(self, *, most_left: int) -> list[Result]:
+        """Postprocess what is done, in order; wait until at most so many blocks are under way."""
+        results: list[Result] = []
+        while self._running and (len(self._running) > most_left or self._running[0][1].done()):
+            block, outputs = self._running.popleft()
+            results += self._postprocess.push(block.number, block.clock, outputs.result())
+        return results

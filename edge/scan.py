@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from seisedge.firmware_bridge import Packet
 
 from .aligner import Span
 from .archive import Index, index_paths, read_packets
@@ -21,8 +21,7 @@ from .postprocess import Result
 from .preprocess import Preprocess
 from .session import Session
 from .stations import Station, group_channels, group_stations
-
-_NEVER = 1 << 62
+from .time_window import NEVER, within
 
 
 @dataclass(frozen=True)
@@ -39,15 +38,18 @@ class ScanOptions:
         Only samples from `starttime_ns` on and before `endtime_ns`.
     batch
         Most windows in one call of the network.
+    jobs
+        Threads that run the network; 1 for none but the caller's. Results are the same bit for bit.
     channels
         For a model whose inputs are channels of several stations: which ones (`NET.STA.LOC.CHA`), in its order.
     """
 
     thresholds: dict[str, float] = field(default_factory=dict)
     stride: int | None = None
-    starttime_ns: int = -_NEVER
-    endtime_ns: int = _NEVER
+    starttime_ns: int = -NEVER
+    endtime_ns: int = NEVER
     batch: int = 128
+    jobs: int = 1
     channels: tuple[str, ...] = ()
 
 
@@ -171,19 +173,25 @@ class Scanner:
         if station.refused is not None:
             self.report.problems.append(f"{_files(station)}: {station.id}: {station.refused}")
             return
-        picker = StationPicker(
-            self._session,
-            self._preprocess,
-            station.id,
-            stride=self._stride,
-            thresholds=self._thresholds,
-            batch=self._options.batch,
-        )
-        try:
-            self._run(station, picker, report, on_results, on_bytes)
-        finally:
-            self._finish(picker, report)
-            self.report.seconds += time.perf_counter() - began
+        with ExitStack() as stack:
+            picker = StationPicker(
+                self._session,
+                self._preprocess,
+                station.id,
+                stride=self._stride,
+                thresholds=self._thresholds,
+                batch=self._options.batch,
+                executor=self._executor(stack),
+            )
+            try:
+                self._run(station, picker, report, on_results, on_bytes)
+            finally:
+                self._finish(picker, report)
+                self.report.seconds += time.perf_counter() - began
+
+    def _executor(self, stack: ExitStack) -> Executor | None:
+        jobs = self._options.jobs
+        return stack.enter_context(ThreadPoolExecutor(jobs, "windows")) if jobs > 1 else None
 
     def _run(
         self,
@@ -198,20 +206,11 @@ class Scanner:
                 _count(each, report)
             on_results(results)
 
-        for component, packet, size in read_packets(station.traces, self.report.problems.append):
+        for component, packet, size in read_packets(station.traces, self.report.problems.append, joined=True):
             on_bytes(size)
-            if part := self._within(packet):
+            if part := within(packet, self._options.starttime_ns, self._options.endtime_ns):
                 give(picker.push(component, part, at_least=self._options.batch))
         give(picker.finish())
-
-    def _within(self, packet: Packet) -> Packet | None:
-        """Cut a packet to what is between the user's start and end."""
-        options = self._options
-        if packet.starttime_ns >= options.starttime_ns and packet.time_of(packet.samples.size) <= options.endtime_ns:
-            return packet
-        start = _samples_until(packet, options.starttime_ns)
-        stop = _samples_until(packet, options.endtime_ns)
-        return packet.cut(start, stop) if start < stop else None
 
     def _finish(self, picker: StationPicker, report: StationReport) -> None:
         counts, cutter = picker.stream.aligner.counts, picker.stream.cutter
@@ -252,18 +251,6 @@ def _check_channels(manifest: Manifest, channels: tuple[str, ...]) -> None:
             f"--channels: found {len(set(channels))}, wanted the {wanted} channels that model {manifest.name} takes, "
             "in its order: NET.STA.LOC.CHA,NET.STA.LOC.CHA,..."
         )
-
-
-def _samples_until(packet: Packet, time_ns: int) -> int:
-    """How many of a packet's samples stand before a time."""
-    size: int = packet.samples.size
-    if time_ns <= packet.starttime_ns:
-        return 0
-    count = int((time_ns - packet.starttime_ns) * packet.sampling_rate // 1_000_000_000) - 1
-    count = min(max(count, 0), size)
-    while count < size and packet.time_of(count) < time_ns:
-        count += 1
-    return count
 
 
 def _files(station: Station) -> str:

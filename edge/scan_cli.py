@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -19,6 +20,7 @@ from .picks import Pick
 from .postprocess import Result
 from .scan import Scanner, ScanOptions
 from .session import OrtSession
+from .spool import STDIN, spooled
 from .stations import Station
 from .summary import report_json, summary_lines
 from .times import parse_time
@@ -30,6 +32,7 @@ _EPILOG = """\b
 Examples:
   edge-scan day.mseed                        picks of one file, as CSV on the screen
   edge-scan archive/ --output picks.jsonl    every station below a folder
+  curl -s "$URL" | edge-scan -                what comes through a pipe
   edge-scan *.mseed --model my.onnx --threshold "P:0.95,S:0.9" --stride 10
   edge-scan archive/ --start 2021-04-01T12:35 --end 2021-04-01T12:40 --plot pictures/
 
@@ -40,7 +43,7 @@ what was found is kept); 2 the command was wrong; 130 stopped with Ctrl-C (what 
 
 
 @click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("inputs", nargs=-1, required=True, metavar="FILE|DIR...", type=click.Path(path_type=Path))
+@click.argument("inputs", nargs=-1, required=True, metavar="FILE|DIR|-...", type=click.Path(path_type=Path))
 @click.option("--model", default=models.DEFAULT, show_default=True, help="Embedded model, or an .onnx artefact.")
 @click.option("--threshold", default="", metavar="LABEL:P,...", help='Such as "P:0.95,S:0.9"; one number is for all.')
 @click.option("--stride", default=None, type=click.IntRange(min=1), help="Samples from window to window.")
@@ -62,6 +65,7 @@ what was found is kept); 2 the command was wrong; 130 stopped with Ctrl-C (what 
     help="Folder for a picture of each group of picks.",
 )
 @click.option("--batch", default=128, show_default=True, type=click.IntRange(1, 65536), help="Windows per call.")
+@click.option("--jobs", "-j", default=None, type=click.IntRange(1, 1024), help="Threads.  [default: one per core]")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
 @click.version_option(package_name="seisedge")
 def main(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -76,6 +80,7 @@ def main(  # noqa: PLR0913, PLR0917 - one parameter per option
     report: Path | None,
     plot: Path | None,
     batch: int,
+    jobs: int | None,
     quiet: bool,  # noqa: FBT001 - a flag of the command line
 ) -> None:
     """Pick seismic phases in miniSEED files, or in all files below a folder."""
@@ -86,9 +91,12 @@ def main(  # noqa: PLR0913, PLR0917 - one parameter per option
             stride=stride,
             **_read_span(start, end),
             batch=batch,
+            jobs=jobs or len(os.sched_getaffinity(0)),
             channels=tuple(filter(None, (each.strip() for each in channels.split(",")))),
         )
-        code = _scan(Scanner(session, options), inputs, output=output, report=report, plot=plot, quiet=quiet)
+        require_paths(tuple(path for path in inputs if path != STDIN))
+        with spooled(inputs) as paths:
+            code = _scan(Scanner(session, options), paths, output=output, report=report, plot=plot, quiet=quiet)
     except SeisedgeError as error:
         click.echo(f"edge-scan: {error}", err=True)
         sys.exit(error.exit_code)
@@ -108,7 +116,6 @@ def _scan(
     quiet: bool,
 ) -> int:
     """Index, scan, report; the exit code."""
-    require_paths(inputs)
     painter = _painter(plot)
     interrupted = False
     with ExitStack() as stack:

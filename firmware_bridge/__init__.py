@@ -5,6 +5,7 @@ from .decoder import Decoder, packets_of
 from .errors import TruncatedError, WireError
 from .miniseed import RecordHeader, decode_record, decode_series, read_headers
 from .miniseed_encode import encode_records
+from .miniseed_runs import HeaderRun, decode_run, uniform_run
 from .miniseed_stream import MiniSeedDecoder
 from .packet import Packet, PacketFlag, Samples
 from .seedlink import SeedLinkClient
@@ -16,6 +17,7 @@ __all__ = [
     "DataLinkClient",
     "DataLinkPacket",
     "Decoder",
+    "HeaderRun",
     "MiniSeedDecoder",
     "Packet",
     "PacketFlag",
@@ -30,8 +32,10 @@ __all__ = [
     "WebToken",
     "WireError",
     "decode_record",
+    "decode_run",
     "decode_series",
     "encode_records",
     "packets_of",
     "read_headers",
+    "uniform_run",
 ]

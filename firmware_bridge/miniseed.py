@@ -37,6 +37,8 @@ class RecordHeader:
         Number of samples.
     offset, length
         Bytes from the start of the buffer, and bytes of the record.
+    encoding
+        Of its samples, `pymseed.DataEncoding`.
     """
 
     source_id: str
@@ -46,6 +48,7 @@ class RecordHeader:
     npts: int
     offset: int
     length: int
+    encoding: int
 
 
 def read_headers(buffer: bytes | memoryview) -> Iterator[RecordHeader]:
@@ -77,7 +80,9 @@ def _header(record: MS3Record, offset: int, length: int) -> RecordHeader:
     start, end = record.starttime, record.endtime
     if start in (NSTERROR, NSTUNSET):
         raise WireError("found no start time in a miniSEED record, wanted one", offset)
-    return RecordHeader(record.sourceid, start, end, record.samprate, record.samplecnt, offset, length)
+    return RecordHeader(
+        record.sourceid, start, end, record.samprate, record.samplecnt, offset, length, int(record.encoding)
+    )
 
 
 def decode_record(record_bytes: bytes | memoryview) -> Packet:
@@ -138,7 +143,7 @@ def packet_of_record(record: MS3Record) -> Packet:
     if not _SLOWEST_HZ <= rate <= _FASTEST_HZ:
         wanted = f"{_SLOWEST_HZ:g} to {_FASTEST_HZ:g} Hz"
         raise WireError(f"miniSEED record: found a sampling rate of {rate:g} Hz, wanted {wanted}")
-    samples = _sensor_type(record.np_datasamples, record.encoding)
+    samples = sensor_type(record.np_datasamples, record.encoding)
     return Packet(record.sourceid, record.starttime, rate, samples, _flags(record.flags, record.extra))
 
 
@@ -168,8 +173,8 @@ def _mapping(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _sensor_type(samples: object, encoding: int) -> Samples:
-    """Own copy of libmseed's samples in the narrowest type that the encoding allows."""
+def sensor_type(samples: object, encoding: int) -> Samples:
+    """Give an own copy of libmseed's samples in the narrowest type that the encoding allows."""
     array = np.asarray(samples)
     if encoding == _INT16:
         return array.astype(np.int16)  # libmseed widens to int32; the values came from 16 bits

@@ -42,6 +42,11 @@ class MiniSeedDecoder:
         self._lost = self._ended = False
         self.passed_over = 0
 
+    @property
+    def consumed(self) -> int:
+        """Bytes of the stream up to the end of the packet that was given last."""
+        return self._base + self._used
+
     def feed(self, data: bytes | memoryview) -> None:
         """Take bytes; nothing is decoded and nothing is raised."""
         if len(data):

@@ -16,12 +16,21 @@ NANOSECONDS = 1_000_000_000
 
 
 class PacketFlag(IntFlag):
-    """What the sender said of the data."""
+    """What the sender said of the data, and what the decoder saw of their order and their clock.
+
+    SEQUENCE_GAP: packets before this one are missing. DUPLICATE: it came before. REORDERED: later ones came
+    before it. CLOCK_STEP: the clock jumped. HOLDOVER: the clock has lost its reference, or its stamp was not followed.
+    """
 
     NONE = 0
     SATURATED = 1
     OVERRUN = 2
     CLOCK_QUESTIONABLE = 4
+    SEQUENCE_GAP = 8
+    DUPLICATE = 16
+    REORDERED = 32
+    CLOCK_STEP = 64
+    HOLDOVER = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ class Packet:
     samples
         int16, int32 or float32; shape (npts,).
     flags
-        What the sender said of the data.
+        What the sender said of the data, and what the decoder saw.
     """
 
     source_id: str

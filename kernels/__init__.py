@@ -45,7 +45,7 @@ from .sta_lta import (
 )
 from .taper import cosine_ramp, taper_into
 from .triggers import TriggerState, open_trigger, peaks_into, trigger_bound, trigger_state, triggers_into
-from .window import WindowOp, WindowPlan, WindowStep, cut_windows_into, window_plan
+from .window import WindowOp, WindowPlan, WindowScratch, WindowStep, cut_windows_into, window_plan, window_scratch
 
 __all__ = [
     "SILENCE_DB",
@@ -72,6 +72,7 @@ __all__ = [
     "WindowGeometry",
     "WindowOp",
     "WindowPlan",
+    "WindowScratch",
     "WindowStep",
     "assemble_windows_into",
     "butterworth_sos",
@@ -118,4 +119,5 @@ __all__ = [
     "unpack_int24_into",
     "window_peaks_into",
     "window_plan",
+    "window_scratch",
 ]

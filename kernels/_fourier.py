@@ -1,10 +1,6 @@
-"""Powers of the discrete Fourier transform of many overlapping frames.
+"""Powers of the discrete Fourier transform of many overlapping frames: tables, scratch and checks.
 
-Frames are transformed a block at a time, point by point across the block: scratch rows are points of the
-transform, columns ("lanes") are frames, so every inner loop runs over neighbouring float32 values and
-becomes vector instructions. No arithmetic joins two lanes, and a frame of n real samples is its own complex
-transform of n / 2 points (even samples real, odd ones imaginary): a frame's bits depend on its samples
-only, not on the block, the lane, the neighbours or the other channels.
+The kernels stand in `_levels`.
 """
 
 from __future__ import annotations
@@ -13,13 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._arrays import ArrayError, Float32, Int32, Int64, require_out
-from ._kernel import kernel
+from ._arrays import ArrayError, Float32, Int32, require_out
+from ._levels import frame_powers
 
 LANES = 64
 """Frames of a block: enough to pay for starting a loop, few enough that the scratch stays in the first
 cache."""
-_QUARTER = np.float32(0.25)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,111 +74,14 @@ def frame_scratch(transform: FrameTransform, step: int) -> Float32:
     remainder modulo `step`, so that the same point of neighbouring frames stands side by side.
     """
     n = transform.frame_samples
-    return np.zeros(_scratch_shape(n, step), dtype=np.float32)
+    return np.zeros(scratch_shape(n, step), dtype=np.float32)
 
 
-def _scratch_shape(n: int, step: int) -> tuple[int, int]:
+def scratch_shape(n: int, step: int) -> tuple[int, int]:
+    """Give the shape of `frame_scratch` for frames of n samples."""
     if step < 1:
         raise ArrayError(f"step: found {step}, wanted 1 or more")
     return n + min(step, n), LANES + -(-n // step)
-
-
-@kernel("void(const f4[::1], i8, i8, i8, i8, f4[:,::1])")
-def _spread(x: Float32, start: int, step: int, n: int, lanes: int, scratch: Float32) -> None:
-    """Sort the samples of a block by their remainder modulo step."""
-    for r in range(min(step, n)):
-        for q in range(lanes + (n - 1 - r) // step):
-            scratch[n + r, q] = x[start + r + q * step]
-
-
-@kernel("void(const f4[:,::1], const i4[::1], i8, i8, f4[:,::1])")
-def _load(tables: Float32, order: Int32, step: int, lanes: int, scratch: Float32) -> None:
-    """Multiply by the window and put each point where the transform wants it."""
-    n = tables.shape[1]
-    for i in range(n):
-        target = order[i // 2] + (i % 2) * (n // 2)
-        shift = i // step
-        # A row of its own: an index shift + lane, which might be below 0, would hinder vector instructions.
-        source = scratch[n + i % step, shift : shift + lanes]
-        weight = tables[0, i]
-        for lane in range(lanes):
-            scratch[target, lane] = weight * source[lane]
-
-
-@kernel("void(const f4[:,::1], i8, i8, f4[:,::1])")
-def _stage(tables: Float32, span: int, lanes: int, scratch: Float32) -> None:
-    """Join transforms of `span` points to transforms of twice as many (Cooley and Tukey 1965, radix 2)."""
-    n = tables.shape[1]
-    half = n // 2
-    for start in range(0, half, 2 * span):
-        for k in range(span):
-            # exp(-2 pi i k / (2 span))
-            cosine = tables[1, k * (half // span)]
-            sine = tables[2, k * (half // span)]
-            a = start + k
-            b = a + span
-            for lane in range(lanes):
-                real = cosine * scratch[b, lane] + sine * scratch[half + b, lane]
-                imag = cosine * scratch[half + b, lane] - sine * scratch[b, lane]
-                scratch[b, lane] = scratch[a, lane] - real
-                scratch[half + b, lane] = scratch[half + a, lane] - imag
-                scratch[a, lane] = scratch[a, lane] + real
-                scratch[half + a, lane] = scratch[half + a, lane] + imag
-
-
-@kernel("void(const f4[:,::1], i8, f4[:,::1])")
-def _powers(tables: Float32, lanes: int, scratch: Float32) -> None:
-    """Turn the complex transform of n / 2 points into |X|^2 of the real one of n, in rows 0 to n / 2.
-
-    With Z of (even + i odd): E = (Z_f + conj Z_-f) / 2, O = (Z_f - conj Z_-f) / 2i, X_f = E + exp(-2 pi i f
-    / n) O and X_(n/2 - f) = conj(E - exp(-2 pi i f / n) O).
-    """
-    half = tables.shape[1] // 2
-    for f in range(1, half // 2 + 1):
-        g = half - f
-        cosine = tables[1, f]
-        sine = tables[2, f]
-        for lane in range(lanes):
-            # Sums without the 1/2: the quarter of the power comes at the end, and is exact.
-            even_real = scratch[f, lane] + scratch[g, lane]
-            even_imag = scratch[half + f, lane] - scratch[half + g, lane]
-            odd_real = scratch[half + f, lane] + scratch[half + g, lane]
-            odd_imag = scratch[g, lane] - scratch[f, lane]
-            real = cosine * odd_real + sine * odd_imag
-            imag = cosine * odd_imag - sine * odd_real
-            upper_real = even_real - real
-            upper_imag = even_imag - imag
-            lower_real = even_real + real
-            lower_imag = even_imag + imag
-            scratch[g, lane] = _QUARTER * (upper_real * upper_real + upper_imag * upper_imag)
-            scratch[f, lane] = _QUARTER * (lower_real * lower_real + lower_imag * lower_imag)
-    for lane in range(lanes):
-        zero = scratch[0, lane] + scratch[half, lane]
-        nyquist = scratch[0, lane] - scratch[half, lane]
-        scratch[0, lane] = zero * zero
-        scratch[half, lane] = nyquist * nyquist
-
-
-@kernel("void(const f4[:,::1], const i8[::1], const f4[:,::1], const i4[::1], f4[:,::1], f4[:,:,::1])")
-def _frame_powers_into(x: Float32, place: Int64, tables: Float32, order: Int32, scratch: Float32, out: Float32) -> None:
-    first = place[0]
-    step = place[1]
-    block = place[2]
-    n = tables.shape[1]
-    positions, frequencies, channels = out.shape
-    for c in range(channels):
-        for start in range(0, positions, block):
-            lanes = min(block, positions - start)
-            _spread(x[c], first + start * step, step, n, lanes, scratch)
-            _load(tables, order, step, lanes, scratch)
-            span = 1
-            while span < n // 2:
-                _stage(tables, span, lanes, scratch)
-                span *= 2
-            _powers(tables, lanes, scratch)
-            for lane in range(lanes):
-                for f in range(frequencies):
-                    out[start + lane, f, c] = scratch[f, lane]
 
 
 def frame_powers_into(
@@ -199,9 +97,8 @@ def frame_powers_into(
         If a frame reaches beyond the data or the scratch is not from `frame_scratch(transform, step)`.
     """
     n = transform.frame_samples
-    require_out(scratch, "scratch", shape=_scratch_shape(n, step))
+    require_out(scratch, "scratch", shape=scratch_shape(n, step))
     stop = first + (out.shape[0] - 1) * step + n
     if out.shape[0] and not 0 <= first <= stop <= x.shape[1]:
         raise ArrayError(f"x: found {x.shape[1]} samples, wanted samples {first} to {stop - 1}")
-    place = np.array([first, step, LANES], dtype=np.int64)
-    _frame_powers_into(x, place, transform.tables, transform.order, scratch, out)
+    frame_powers(x, first, step, LANES, transform.tables, transform.order, scratch, out.reshape(-1))

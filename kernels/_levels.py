@@ -1,4 +1,11 @@
-"""Kernels of the spectrogram: decibels, peaks of windows, windows put together; `spectrogram` checks."""
+"""Kernels of the spectrogram: transform, decibels, peaks of windows, windows put together; `spectrogram` checks.
+
+Frames are transformed a block at a time, point by point across the block: scratch rows are points of the
+transform, columns ("lanes") are frames, so every inner loop runs over neighbouring float32 values and
+becomes vector instructions. No arithmetic joins two lanes, and a frame of n real samples is its own complex
+transform of n / 2 points (even samples real, odd ones imaginary): a frame's bits depend on its samples
+only, not on the block, the lane, the neighbours or the other channels.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import math
 
 import numpy as np
 
-from ._arrays import Float32, Int64
+from ._arrays import Float32, Int32, Int64
 from ._kernel import kernel
 
 SILENCE_DB = -1000.0
@@ -14,6 +21,7 @@ SILENCE_DB = -1000.0
 
 _SILENCE = np.float32(SILENCE_DB)
 _ONE = np.float32(1.0)
+_QUARTER = np.float32(0.25)
 _SMALLEST_NORMAL = np.float32(2.0**-126)
 _ROOT_HALF_BITS = np.int32(0x3F3504F3)
 """sqrt(1/2) as the bits of a float32: subtracting them splits p into 2**e * m with m about 1."""
@@ -28,6 +36,112 @@ _L5 = np.float32(-0.24927182495594025)
 _L6 = np.float32(0.23265257477760315)
 _L7 = np.float32(-0.14275974035263062)
 DECIBELS_PER_OCTAVE = 10.0 * math.log10(2.0)
+
+
+@kernel("void(const f4[::1], i8, i8, i8, i8, f4[:,::1])")
+def _spread(x: Float32, start: int, step: int, n: int, lanes: int, scratch: Float32) -> None:
+    """Sort the samples of a block by their remainder modulo step."""
+    for r in range(min(step, n)):
+        count = lanes + (n - 1 - r) // step
+        for q in range(count):
+            scratch[n + r, q] = x[start + r + q * step]
+        for q in range(count, scratch.shape[1]):
+            scratch[n + r, q] = 0.0
+
+
+@kernel("void(const f4[:,::1], const i4[::1], i8, i8, f4[:,::1])")
+def _load(tables: Float32, order: Int32, step: int, lanes: int, scratch: Float32) -> None:
+    """Multiply by the window and put each point where the transform wants it."""
+    n = tables.shape[1]
+    for i in range(n):
+        target = order[i // 2] + (i % 2) * (n // 2)
+        shift = i // step
+        # A row of its own: an index shift + lane, which might be below 0, would hinder vector instructions.
+        source = scratch[n + i % step, shift : shift + lanes]
+        weight = tables[0, i]
+        for lane in range(lanes):
+            scratch[target, lane] = weight * source[lane]
+
+
+@kernel("void(const f4[:,::1], i8, i8, f4[:,::1])")
+def _stage(tables: Float32, span: int, lanes: int, scratch: Float32) -> None:
+    """Join transforms of `span` points to transforms of twice as many (Cooley and Tukey 1965, radix 2)."""
+    n = tables.shape[1]
+    half = n // 2
+    for start in range(0, half, 2 * span):
+        for k in range(span):
+            # exp(-2 pi i k / (2 span))
+            cosine = tables[1, k * (half // span)]
+            sine = tables[2, k * (half // span)]
+            a = start + k
+            b = a + span
+            for lane in range(lanes):
+                real = cosine * scratch[b, lane] + sine * scratch[half + b, lane]
+                imag = cosine * scratch[half + b, lane] - sine * scratch[b, lane]
+                scratch[b, lane] = scratch[a, lane] - real
+                scratch[half + b, lane] = scratch[half + a, lane] - imag
+                scratch[a, lane] = scratch[a, lane] + real
+                scratch[half + a, lane] = scratch[half + a, lane] + imag
+
+
+@kernel("void(const f4[:,::1], i8, f4[:,::1])")
+def _powers(tables: Float32, lanes: int, scratch: Float32) -> None:
+    """Turn the complex transform of n / 2 points into |X|^2 of the real one of n, in rows 0 to n / 2.
+
+    With Z of (even + i odd): E = (Z_f + conj Z_-f) / 2, O = (Z_f - conj Z_-f) / 2i, X_f = E + exp(-2 pi i f
+    / n) O and X_(n/2 - f) = conj(E - exp(-2 pi i f / n) O).
+    """
+    half = tables.shape[1] // 2
+    for f in range(1, half // 2 + 1):
+        g = half - f
+        cosine = tables[1, f]
+        sine = tables[2, f]
+        for lane in range(lanes):
+            # Sums without the 1/2: the quarter of the power comes at the end, and is exact.
+            even_real = scratch[f, lane] + scratch[g, lane]
+            even_imag = scratch[half + f, lane] - scratch[half + g, lane]
+            odd_real = scratch[half + f, lane] + scratch[half + g, lane]
+            odd_imag = scratch[g, lane] - scratch[f, lane]
+            real = cosine * odd_real + sine * odd_imag
+            imag = cosine * odd_imag - sine * odd_real
+            upper_real = even_real - real
+            upper_imag = even_imag - imag
+            lower_real = even_real + real
+            lower_imag = even_imag + imag
+            scratch[g, lane] = _QUARTER * (upper_real * upper_real + upper_imag * upper_imag)
+            scratch[f, lane] = _QUARTER * (lower_real * lower_real + lower_imag * lower_imag)
+    for lane in range(lanes):
+        zero = scratch[0, lane] + scratch[half, lane]
+        nyquist = scratch[0, lane] - scratch[half, lane]
+        scratch[0, lane] = zero * zero
+        scratch[half, lane] = nyquist * nyquist
+
+
+@kernel("void(const f4[:,::1], i8, i8, i8, const f4[:,::1], const i4[::1], f4[:,::1], f4[::1])")
+def frame_powers(  # noqa: PLR0913, PLR0917 - a kernel takes no structures
+    x: Float32, first: int, step: int, block: int, tables: Float32, order: Int32, scratch: Float32, out: Float32
+) -> None:
+    """Write |DFT|^2 of frames `step` samples apart, `block` at a time: (position, frequency, channel), flat."""
+    n = tables.shape[1]
+    channels = x.shape[0]
+    values = (n // 2 + 1) * channels
+    positions = out.shape[0] // values
+    for c in range(channels):
+        for start in range(0, positions, block):
+            lanes = min(block, positions - start)
+            # Whole vectors: a rest done number by number takes longer than zeros beside it.
+            whole = min(block, (lanes + 15) // 16 * 16)
+            _spread(x[c], first + start * step, step, n, lanes, scratch)
+            _load(tables, order, step, whole, scratch)
+            span = 1
+            while span < n // 2:
+                _stage(tables, span, whole, scratch)
+                span *= 2
+            _powers(tables, whole, scratch)
+            for lane in range(lanes):
+                target = out[(start + lane) * values : (start + lane + 1) * values]
+                for f in range(n // 2 + 1):
+                    target[f * channels + c] = scratch[f, lane]
 
 
 @kernel("void(f4[::1], f4)")
@@ -63,15 +177,17 @@ def find_peaks_into(x: Float32, first: int, stride: int, width: int, out: Float3
         out[k] = np.int32(largest).view(np.float32)
 
 
-@kernel("void(const f4[:,::1], const f4[::1], const i8[::1], f4, f4, f4[:,:,::1])")
+@kernel("void(const f4[::1], const f4[::1], const i8[::1], f4, f4, f4[:,:,::1])")
 def assemble_into(
     levels: Float32, peak_levels: Float32, rows: Int64, floor: np.float32, divisor: np.float32, out: Float32
 ) -> None:
+    """Put windows (window, frame, value) together from levels, (position, value) flat."""
     windows, frames, values = out.shape
     for k in range(windows):
         silent = peak_levels[k] == _SILENCE
         for j in range(frames):
-            row = levels[k * rows[0] + j * rows[1]]
+            position = k * rows[0] + j * rows[1]
+            row = levels[position * values : (position + 1) * values]
             target = out[k, j]
             for v in range(values):
                 level = row[v] - peak_levels[k]
@@ -79,3 +195,30 @@ def assemble_into(
                 if level < floor or silent:
                     level = floor
                 target[v] = level / divisor
+
+
+@kernel(
+    "void(const f4[:,::1], const i8[::1], const f4[:,::1], const i4[::1], const f4[::1], f4[:,::1], f4[::1], f4[::1], "
+    "f4[:,:,::1])"
+)
+def window_levels_into(  # noqa: PLR0913, PLR0917 - a kernel takes no structures
+    x: Float32,
+    place: Int64,
+    tables: Float32,
+    order: Int32,
+    scales: Float32,
+    scratch: Float32,
+    levels: Float32,
+    peaks: Float32,
+    out: Float32,
+) -> None:
+    """Do all of a batch of windows in one call.
+
+    `place`: first, stride, width, step, block, rows from window to window and from frame to frame. `scales`: decibels
+    per octave of a magnitude and of a peak, floor, divisor.
+    """
+    find_peaks_into(x, place[0], place[1], place[2], peaks)
+    levels_in_place(peaks, scales[1])
+    frame_powers(x, place[0], place[3], place[4], tables, order, scratch, levels)
+    levels_in_place(levels, scales[0])
+    assemble_into(levels, peaks, place[5:], scales[2], scales[3], out)

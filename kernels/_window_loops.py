@@ -13,7 +13,7 @@ import numpy as np
 from ._arrays import Float32, Float64, Int64, Samples
 from ._kernel import kernel
 
-DEMEAN, DETREND, TAPER, STD, MAX_ABS, SIGNED_MAX, TRUNCATE = range(7)
+DEMEAN, DETREND, TAPER, STD, MAX_ABS, SIGNED_MAX, TRUNCATE, FILTER = range(8)
 """Codes of the steps of `windows_into`."""
 _HIGHEST = 32767.0
 _WITHOUT_SIGN = np.int64(0x7FFFFFFFFFFFFFFF)
@@ -254,57 +254,157 @@ def truncate_int16_channels(x: Float32, out: Float32) -> None:
                 out[c, i] = float(int(value)) if -_HIGHEST - 1.0 <= value <= _HIGHEST else value  # else NaN
 
 
-@kernel("void(f4[:,::1], const i8[::1], f8, const f8[::1])")
-def _step(window: Float32, code: Int64, eps: float, ramps: Float64) -> None:
-    """Do one step, (code, span, ddof, where its ramp starts and stops), in place."""
+@kernel("void(f4[:,::1], const f8[::1])")
+def _taper_ends(window: Float32, ramp: Float64) -> None:
+    """Do as `taper_channels` in place, where the middle stays as it is."""
+    channels, npts = window.shape
+    for c in range(channels):
+        for i in range(ramp.shape[0]):
+            window[c, i] = float(window[c, i]) * ramp[i]
+        for i in range(npts - ramp.shape[0], npts):
+            window[c, i] = float(window[c, i]) * ramp[npts - 1 - i]
+
+
+@kernel("void(f4[:,::1], const f8[::1], f8[:,:,::1])")
+def _filter_three(window: Float32, sos: Float64, state: Float64) -> None:
+    """Filter three channels in lockstep. With a silent fourth one beside them they are a vector of the processor."""
+    for i in range(window.shape[1]):
+        z, n, e, p = float(window[0, i]), float(window[1, i]), float(window[2, i]), 0.0
+        for s in range(sos.shape[0] // 6):
+            b0, b1, b2, a1, a2 = sos[6 * s], sos[6 * s + 1], sos[6 * s + 2], sos[6 * s + 4], sos[6 * s + 5]
+            z0, n0, e0, p0 = state[s, 0, 0], state[s, 0, 1], state[s, 0, 2], state[s, 0, 3]
+            z1, n1, e1, p1 = state[s, 1, 0], state[s, 1, 1], state[s, 1, 2], state[s, 1, 3]
+            zr, nr, er, pr = b0 * z + z0, b0 * n + n0, b0 * e + e0, b0 * p + p0
+            z0, n0, e0, p0 = (
+                b1 * z - a1 * zr + z1,
+                b1 * n - a1 * nr + n1,
+                b1 * e - a1 * er + e1,
+                b1 * p - a1 * pr + p1,
+            )
+            z1, n1, e1, p1 = b2 * z - a2 * zr, b2 * n - a2 * nr, b2 * e - a2 * er, b2 * p - a2 * pr
+            state[s, 0, 0], state[s, 0, 1], state[s, 0, 2], state[s, 0, 3] = z0, n0, e0, p0
+            state[s, 1, 0], state[s, 1, 1], state[s, 1, 2], state[s, 1, 3] = z1, n1, e1, p1
+            z, n, e, p = zr, nr, er, pr
+        window[0, i], window[1, i], window[2, i] = z, n, e
+
+
+@kernel("void(f4[:,::1], const f8[::1], f8[:,:,::1])")
+def _filter_three_by_two(window: Float32, sos: Float64, state: Float64) -> None:
+    """Do as `_filter_three` for two sections, with the state in registers."""
+    b0, b1, b2, a1, a2 = sos[0], sos[1], sos[2], sos[4], sos[5]
+    d0, d1, d2, c1, c2 = sos[6], sos[7], sos[8], sos[10], sos[11]
+    z0, n0, e0, p0 = state[0, 0, 0], state[0, 0, 1], state[0, 0, 2], state[0, 0, 3]
+    z1, n1, e1, p1 = state[0, 1, 0], state[0, 1, 1], state[0, 1, 2], state[0, 1, 3]
+    z2, n2, e2, p2 = state[1, 0, 0], state[1, 0, 1], state[1, 0, 2], state[1, 0, 3]
+    z3, n3, e3, p3 = state[1, 1, 0], state[1, 1, 1], state[1, 1, 2], state[1, 1, 3]
+    for i in range(window.shape[1]):
+        z, n, e, p = float(window[0, i]), float(window[1, i]), float(window[2, i]), 0.0
+        zr, nr, er, pr = b0 * z + z0, b0 * n + n0, b0 * e + e0, b0 * p + p0
+        z0, n0, e0, p0 = (
+            b1 * z - a1 * zr + z1,
+            b1 * n - a1 * nr + n1,
+            b1 * e - a1 * er + e1,
+            b1 * p - a1 * pr + p1,
+        )
+        z1, n1, e1, p1 = b2 * z - a2 * zr, b2 * n - a2 * nr, b2 * e - a2 * er, b2 * p - a2 * pr
+        z, n, e, p = d0 * zr + z2, d0 * nr + n2, d0 * er + e2, d0 * pr + p2
+        z2, n2, e2, p2 = (
+            d1 * zr - c1 * z + z3,
+            d1 * nr - c1 * n + n3,
+            d1 * er - c1 * e + e3,
+            d1 * pr - c1 * p + p3,
+        )
+        z3, n3, e3, p3 = d2 * zr - c2 * z, d2 * nr - c2 * n, d2 * er - c2 * e, d2 * pr - c2 * p
+        window[0, i], window[1, i], window[2, i] = z, n, e
+    state[0, 0, 0], state[0, 0, 1], state[0, 0, 2], state[0, 0, 3] = z0, n0, e0, p0
+    state[0, 1, 0], state[0, 1, 1], state[0, 1, 2], state[0, 1, 3] = z1, n1, e1, p1
+    state[1, 0, 0], state[1, 0, 1], state[1, 0, 2], state[1, 0, 3] = z2, n2, e2, p2
+    state[1, 1, 0], state[1, 1, 1], state[1, 1, 2], state[1, 1, 3] = z3, n3, e3, p3
+
+
+@kernel("void(f4[:,::1], const f8[::1], f8[:,:,::1])")
+def _filter_channels(window: Float32, sos: Float64, state: Float64) -> None:
+    """Filter a window from rest, in place.
+
+    `sos` stands row behind row; `state`, (section, 2, channel) with four channels at least, is scratch.
+    """
+    sections = sos.shape[0] // 6
+    for s in range(sections):
+        for c in range(state.shape[2]):
+            state[s, 0, c] = 0.0
+            state[s, 1, c] = 0.0
+    if window.shape[0] == 3 and sections == 2:
+        _filter_three_by_two(window, sos, state)
+        return
+    if window.shape[0] == 3:
+        _filter_three(window, sos, state)
+        return
+    for i in range(window.shape[1]):
+        for c in range(window.shape[0]):
+            value = float(window[c, i])
+            for s in range(sections):
+                result = sos[6 * s] * value + state[s, 0, c]
+                state[s, 0, c] = sos[6 * s + 1] * value - sos[6 * s + 4] * result + state[s, 1, c]
+                state[s, 1, c] = sos[6 * s + 2] * value - sos[6 * s + 5] * result
+                value = result
+            window[c, i] = value
+
+
+@kernel("void(f4[:,::1], const i8[::1], f8, const f8[::1], f8[:,:,::1])")
+def _step(window: Float32, code: Int64, eps: float, tables: Float64, state: Float64) -> None:
+    """Do one step, (code, span, ddof, where its table starts and stops), in place."""
     if code[0] == DEMEAN:
         demean_channels(window, window)
     elif code[0] == DETREND:
         detrend_channels(window, window)
     elif code[0] == TAPER:
-        taper_channels(window, ramps[code[3] : code[4]], window)
+        _taper_ends(window, tables[code[3] : code[4]])
     elif code[0] == STD:
         divide_by_std(window, code[1], code[2], eps, window)
     elif code[0] == MAX_ABS:
         divide_by_max_abs(window, code[1], eps, window)
     elif code[0] == SIGNED_MAX:
         divide_by_signed_max(window, window)
+    elif code[0] == FILTER:
+        _filter_channels(window, tables[code[3] : code[4]], state)
     else:
         truncate_int16_channels(window, window)
 
 
 @kernel(
-    "void(const i2[:,::1], i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f4[:,:,::1])",
-    "void(const i4[:,::1], i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f4[:,:,::1])",
-    "void(const f4[:,::1], i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f4[:,:,::1])",
+    "void(const i2[:,::1], i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f8[:,:,::1], f4[:,:,::1], "
+    "f4[:,:,::1])",
+    "void(const i4[:,::1], i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f8[:,:,::1], f4[:,:,::1], "
+    "f4[:,:,::1])",
+    "void(const f4[:,::1], i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f8[:,:,::1], f4[:,:,::1], "
+    "f4[:,:,::1])",
 )
 def windows_into(  # noqa: PLR0913, PLR0917 - a kernel takes no structures
-    x: Samples, first: int, stride: int, codes: Int64, eps: Float64, ramps: Float64, out: Float32
+    x: Samples,
+    first: int,
+    stride: int,
+    codes: Int64,
+    eps: Float64,
+    tables: Float64,
+    state: Float64,
+    work: Float32,
+    out: Float32,
 ) -> None:
-    """Cut windows (window, channel, sample) out of a record, and do every step on each while it is in the cache."""
+    """Cut windows out of a record, and do every step on each while it is in the cache.
+
+    The result is (window, channel, sample); where `work` holds a window, it is (window, sample, channel).
+    """
+    is_turned = work.shape[0] > 0
     for k in range(out.shape[0]):
-        window = out[k]
+        window = work[0] if is_turned else out[k]
         start = first + k * stride
         for c in range(window.shape[0]):
             row = x[c, start : start + window.shape[1]]
             for i in range(window.shape[1]):
                 window[c, i] = np.float32(row[i])
         for s in range(codes.shape[0]):
-            _step(window, codes[s], eps[s], ramps)
-
-
-@kernel(
-    "void(const i2[:,::1], i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f4[:,:,::1], f4[:,:,::1])",
-    "void(const i4[:,::1], i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f4[:,:,::1], f4[:,:,::1])",
-    "void(const f4[:,::1], i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f4[:,:,::1], f4[:,:,::1])",
-)
-def turned_windows_into(  # noqa: PLR0913, PLR0917 - as above
-    x: Samples, first: int, stride: int, codes: Int64, eps: Float64, ramps: Float64, work: Float32, out: Float32
-) -> None:
-    """Do as `windows_into`, with the axes of the result turned: (window, sample, channel); `work` holds one window."""
-    for k in range(out.shape[0]):
-        windows_into(x, first + k * stride, stride, codes, eps, ramps, work)
-        window = out[k]
-        for i in range(window.shape[0]):
-            for c in range(window.shape[1]):
-                window[i, c] = work[0, c, i]
+            _step(window, codes[s], eps[s], tables, state)
+        if is_turned:
+            for i in range(window.shape[1]):
+                for c in range(window.shape[0]):
+                    out[k, i, c] = window[c, i]

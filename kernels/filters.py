@@ -135,7 +135,14 @@ def butterworth_sos(order: int, band: Band, corners_hz: tuple[float, ...], sampl
     return sos
 
 
-def _require_sos(sos: Float64) -> None:
+def require_sos(sos: Float64) -> None:
+    """Refuse what is not float64 (section, 6) with 1 in column 3.
+
+    Raises
+    ------
+    ArrayError
+        Naming what was found.
+    """
     require_array(sos, "sos", dtypes=(FLOAT64,), ndim=2)
     # As Python numbers: for a handful of sections a tenth of the time of an array expression, in every packet.
     if sos.shape[1] != 6 or any(leading != 1.0 for leading in sos[:, 3].tolist()):
@@ -168,7 +175,7 @@ def steady_state(sos: Float64) -> Float64:
     transposed direct form II, z0 = b1 u - a1 y + z1 and z1 = b2 u - a2 y, then give the state; u of a
     section is the product of the gains before it.
     """
-    _require_sos(sos)
+    require_sos(sos)
     state = np.empty((sos.shape[0], 2))
     level = 1.0
     for row, z in zip(sos, state, strict=True):
@@ -264,7 +271,7 @@ class SosState:
 
     def __post_init__(self) -> None:
         """Check once what `sos_step_into` would check for every packet."""
-        _require_sos(self.sos)
+        require_sos(self.sos)
         channels = (None,) if np.ndim(self.z) == 3 else ()
         require_out(self.z, "state", shape=(*channels, self.sos.shape[0], 2), dtype=FLOAT64)
 

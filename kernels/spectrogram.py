@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import _fourier
 from ._arrays import (
     FLOAT32,
     ArrayError,
@@ -24,8 +25,8 @@ from ._arrays import (
     require_out,
     require_positive,
 )
-from ._fourier import FrameTransform, frame_powers_into, frame_scratch
-from ._levels import DECIBELS_PER_OCTAVE, assemble_into, find_peaks_into, levels_in_place
+from ._fourier import FrameTransform, frame_powers_into, frame_scratch, scratch_shape
+from ._levels import DECIBELS_PER_OCTAVE, assemble_into, find_peaks_into, levels_in_place, window_levels_into
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def assemble_windows_into(
     levels_in_place(peak_levels, np.float32(DECIBELS_PER_OCTAVE))
     flat = math.prod(levels.shape[1:])
     assemble_into(
-        levels.reshape(levels.shape[0], flat),
+        levels.reshape(-1),
         peak_levels,
         rows,
         np.float32(floor_db),
@@ -277,23 +278,37 @@ def spectrogram_windows(  # noqa: PLR0913  (the numbers that define the result, 
     16, width 400, floor -50 dB, divisor 50); ten times the logarithm of the magnitude, not twenty.
     """
     frames = _frames_of(width, hop, transform)
+    channels, n = x.shape[0] if x.ndim else 0, transform.frame_samples
     require_array(x, "x", dtypes=(FLOAT32,), ndim=2)
-    require_out(out, "out", shape=(count, frames, transform.frequencies, x.shape[0]))
+    require_out(out, "out", shape=(count, frames, transform.frequencies, channels))
+    require_apart(out, "out", x)
+    require_at_least(stride, "stride", least=1)
+    require_positive(divisor, "divisor")
+    if not math.isfinite(floor_db):
+        raise ArrayError(f"floor_db: found {floor_db}, wanted a finite number")
+    _require_inside(x, first, (count - 1) * stride + width, count)
     if scratch is None:
-        scratch = spectrogram_scratch(x.shape[0], stride=stride, width=width, hop=hop, transform=transform)
+        scratch = spectrogram_scratch(channels, stride=stride, width=width, hop=hop, transform=transform)
+    step, values = math.gcd(stride, hop), transform.frequencies * channels
+    require_out(scratch.shared, "scratch.shared", shape=scratch_shape(n, step))
+    require_out(scratch.single, "scratch.single", shape=scratch_shape(n, hop))
+    require_out(scratch.levels, "scratch.levels", shape=(None, transform.frequencies, channels))
+    scales = np.array([0.5 * DECIBELS_PER_OCTAVE, DECIBELS_PER_OCTAVE, floor_db, divisor], np.float32)
+    flat, memory = out.reshape(count, frames, values), scratch.levels.reshape(-1)
     done = 0
     while done < count:
         batch = min(_BATCH, count - done)
         positions = _shared_positions(batch, frames, stride, hop)
-        step, frame_memory = math.gcd(stride, hop), scratch.shared
+        apart, frame_memory = step, scratch.shared
         if positions > 2 * batch * frames:
             # Too few windows to share: each by itself, with no frame between its own. The 2 is the price of a
             # call for each, measured.
-            batch, positions, step, frame_memory = 1, frames, hop, scratch.single
-        start = first + done * stride
-        levels, peaks = scratch.levels[:positions], scratch.peaks[:batch]
-        window_peaks_into(x, start, stride, width, peaks)
-        frame_levels_into(x, start, step, transform, levels, frame_memory)
-        geometry = WindowGeometry(stride, hop, step)
-        assemble_windows_into(levels, peaks, geometry, floor_db, divisor, out[done : done + batch])
+            batch, positions, apart, frame_memory = 1, frames, hop, scratch.single
+        place = np.array(
+            [first + done * stride, stride, width, apart, _fourier.LANES, stride // apart, hop // apart], np.int64
+        )
+        levels, peaks = memory[: positions * values], scratch.peaks[:batch]
+        window_levels_into(
+            x, place, transform.tables, transform.order, scales, frame_memory, levels, peaks, flat[done : done + batch]
+        )
         done += batch

@@ -25,7 +25,7 @@ MAY_IMPORT = {
 }
 """The map of architecture.md: folder → the packages of ours that it may import besides itself."""
 
-COMMANDS = {"cli.py", "scan_cli.py", "daemon_cli.py", "bench_cli.py"}
+COMMANDS = {"cli.py", "scan_cli.py", "bridge_cli.py", "daemon_cli.py", "bench_cli.py"}
 MAX_LINES = 400
 
 

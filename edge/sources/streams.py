@@ -6,7 +6,7 @@ import fnmatch
 from dataclasses import dataclass
 
 from seisedge.edge.errors import UsageError
-from seisedge.firmware_bridge import SourceId
+from seisedge.firmware_bridge import SourceId, WireError
 
 from .urls import SourceUrl
 
@@ -34,6 +34,13 @@ class StreamPattern:
         if any(_fits(name, each[1:]) for each in self.channels if each.startswith("!")):
             return False
         return not wanted or any(_fits(name, each) for each in wanted)
+
+    def takes_id(self, source_id: str) -> bool:
+        """Whether it wants a channel, named by its FDSN source identifier; names of other forms are not wanted."""
+        try:
+            return self.takes(SourceId.parse(source_id))
+        except WireError:
+            return False
 
 
 def _fits(name: SourceId, pattern: str) -> bool:

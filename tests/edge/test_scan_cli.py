@@ -1,7 +1,7 @@
 """The command `edge-scan` as its user meets it: picks, one line for what is wrong, the documented exit codes."""
 
 # pyright: reportPrivateUsage=false
-# (_samples_until is compared with counting one by one)
+# (samples_until is compared with counting one by one)
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from click.testing import CliRunner
 from packets import NANOSECONDS, START_NS
 
 from seisedge.edge import Scanner, ScanOptions
-from seisedge.edge.scan import _samples_until
 from seisedge.edge.scan_cli import main
 from seisedge.edge.session import OrtSession
+from seisedge.edge.time_window import samples_until
 from seisedge.edge.times import format_time, parse_time
 from seisedge.firmware_bridge import Packet
 
@@ -170,7 +170,7 @@ def test_start_and_end_cut_the_data_to_the_sample(station: Path, model: list[str
 def test_samples_before_a_time_are_counted_exactly(rate: float, off_ns: int, sample: int) -> None:
     packet = packets.packet(np.zeros(500, np.int32), rate=rate)
     time_ns = packet.time_of(sample) + off_ns
-    assert _samples_until(packet, time_ns) == sum(packet.time_of(i) < time_ns for i in range(500))
+    assert samples_until(packet, time_ns) == sum(packet.time_of(i) < time_ns for i in range(500))
 
 
 def test_the_report_is_the_summary_as_json(tmp_path: Path, model: list[str]) -> None:
@@ -381,7 +381,10 @@ def test_an_interrupt_before_the_scan_has_the_same_exit_code(
     assert_one_line(edge_scan(station, *model), 130, "stopped before the scan began")
 
 
-def test_a_scanner_reports_a_station_that_was_interrupted(station: Path, tiny_session: OrtSession) -> None:
+def test_a_scanner_reports_a_station_that_was_interrupted(
+    station: Path, tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seisedge.edge.stretches.MAX_SAMPLES", 1)  # a record at a time
     scanner = Scanner(tiny_session, ScanOptions(thresholds={"P": 0.5, "S": 0.5}))
     (found,) = scanner.index((station,))
     told: list[int] = []

@@ -44,6 +44,13 @@ for x in ((noise * 1e3).astype(t) for t in (np.int16, np.int32, np.float32)):
     ):
         step()
         digest.update(out.tobytes() + line.tobytes())
+    for order in (2, 4):
+        band = k.butterworth_sos(order, "bandpass", (1.0, 20.0), 100.0)
+        ops = ("demean", "detrend", "taper", "filter", "normalise_std")
+        steps = [k.WindowStep(op, fraction=0.05, sos=band if op == "filter" else None) for op in ops]
+        cut = np.zeros((2, 100, 3), np.float32)
+        k.cut_windows_into(x, k.window_plan(steps, channels=3, width=100, is_turned=True), cut, stride=50)
+        digest.update(cut.tobytes())
 q = np.zeros(x.shape, np.int16)
 k.quantise_into(x, 0.013, 3.0, q)
 k.dequantise_into(q, 0.013, 3.0, out)

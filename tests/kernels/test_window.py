@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seisedge import kernels
-from seisedge.kernels import ArrayError, WindowStep, cut_windows_into, window_plan
+from seisedge.kernels import (
+    ArrayError,
+    SosState,
+    WindowStep,
+    butterworth_sos,
+    cut_windows_into,
+    sos_step_into,
+    window_plan,
+    window_scratch,
+)
 
 LONGEST = 90 if reference.COMPILED else 24
 STEPS = st.one_of(
@@ -23,6 +32,13 @@ STEPS = st.one_of(
         joint=st.booleans(),
         ddof=st.integers(0, 1),
         eps=st.sampled_from([0.0, 1e-6, 2.0]),
+    ),
+    # One to five sections, for the loops of two, of any number, and of other than three channels.
+    st.integers(1, 5).map(
+        lambda order: WindowStep("filter", sos=butterworth_sos(order, "bandpass", (1.0, 20.0), 100.0))
+    ),
+    st.sampled_from([1, 3]).map(
+        lambda order: WindowStep("filter", sos=butterworth_sos(order, "highpass", (2.0,), 100.0))
     ),
 )
 KINDS = ["random", "constant", "zeros", "full scale", "one dead", "NaN", "infinite", "tiny"]
@@ -52,6 +68,9 @@ def one_by_one(window: reference.Numbers, steps: list[WindowStep]) -> reference.
     for step in steps:
         if step.op == "taper":
             kernels.taper_into(out, kernels.cosine_ramp(out.shape[1], step.fraction), out)
+        elif step.op == "filter":
+            assert step.sos is not None
+            sos_step_into(out, SosState(step.sos, np.zeros((out.shape[0], step.sos.shape[0], 2))), out)
         elif step.op == "normalise_std":
             kernels.normalise_std_into(out, out, joint=step.joint, ddof=step.ddof, eps=step.eps)
         elif step.op == "normalise_max_abs":
@@ -83,9 +102,15 @@ def test_one_call_has_the_bits_of_the_steps_one_by_one(
     channels, width = size
     x = record(kind, dtype, (channels, width + 5 + 3 * stride))
     plan = window_plan(steps, channels=channels, width=width, is_turned=is_turned)
-    out = np.full((count, *plan.shape), 99, np.float32)
+    out, again = (np.full((count, *plan.shape), 99, np.float32) for _ in range(2))
+    scratch = window_scratch(plan)
+    scratch.state[:], scratch.window[:] = np.nan, np.nan  # what an earlier call left is not seen
     with np.errstate(all="ignore"):
         cut_windows_into(x, plan, out, first=5, stride=stride)
+        cut_windows_into(x, plan, again, first=5, stride=stride, scratch=scratch)
+        np.testing.assert_array_equal(np.isnan(again), np.isnan(out))
+        is_number = ~np.isnan(out)
+        np.testing.assert_array_equal(again.view(np.int32)[is_number], out.view(np.int32)[is_number])
         for k, found in enumerate(out):
             start = 5 + k * stride
             wanted = one_by_one(x[:, start : start + width].copy(), steps)
@@ -107,7 +132,7 @@ def test_no_step_is_a_copy_and_no_window_is_nothing() -> None:
 def test_contract() -> None:
     plan = window_plan([WindowStep("demean")], channels=2, width=4)
     x, out = np.zeros((2, 10), np.float32), np.zeros((3, 2, 4), np.float32)
-    wrong: list[tuple[Any, Any, dict[str, int], str]] = [
+    wrong: list[tuple[Any, Any, dict[str, Any], str]] = [
         (x.astype(float), out, {}, "x: found dtype float64"),
         (x[:1], out, {}, "x: found 1 channels, wanted 2"),
         (x, out[:, :, :3].copy(), {}, r"out: found shape \(3, 2, 3\)"),
@@ -120,6 +145,8 @@ def test_contract() -> None:
     for x_, out_, where, message in wrong:
         with pytest.raises(ArrayError, match=message):
             cut_windows_into(x_, plan, out_, **where)
+    with pytest.raises(ArrayError, match="scratch: found one of another plan"):
+        cut_windows_into(x, plan, out, scratch=window_scratch(window_plan([], channels=2, width=4)))
 
 
 @pytest.mark.parametrize(
@@ -128,6 +155,9 @@ def test_contract() -> None:
         (WindowStep(reference.untyped("whiten")), "op: found 'whiten', wanted demean, detrend"),
         (WindowStep("taper", fraction=0.6), "fraction: found 0.6"),
         (WindowStep("normalise_std", eps=-1.0), "eps: found -1.0"),
+        (WindowStep("filter"), "sos: found none for filter"),
+        (WindowStep("demean", sos=np.ones((1, 6))), "sos: found one for demean"),
+        (WindowStep("filter", sos=np.zeros((1, 6))), "sos: found shape"),
         (WindowStep("normalise_std", ddof=4), "ddof: found 4 for 4 values, wanted 0 to 3"),
     ],
 )

@@ -1,0 +1,284 @@
+"""The command `edge-bridge`: look at, record, replay and convert what sensors and servers send."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import ExitStack, aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from seisedge.firmware_bridge import Packet, encode_records
+
+from .errors import SeisedgeError, UsageError
+from .packet_lines import json_line, text_line
+from .recorder import ENCODERS, Encoder, Recorder
+from .replay import ReplayCounts, ReplayOptions, replay
+from .senders import sender_to
+from .server_info import info_lines
+from .sources import Source, SourceCounts, open_source
+from .sources.urls import parse_url
+
+_INTERRUPTED = 130
+_WATCH_S = 0.5
+_SIZES = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
+_SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
+_FORMATS = ("mseed", "mseed3", *(suffix.lstrip(".") for suffix in ENCODERS))
+
+_EPILOG = """\b
+Examples:
+  edge-bridge "seedlink://geofon.gfz.de?streams=GE_APE:BH?"      print packets as they come
+  edge-bridge seedlink://rs.local --record shake.mseed           record until Ctrl-C
+  edge-bridge day.mseed --json | head                            look into a file
+  edge-bridge info seedlink://geofon.gfz.de                      stations of a server
+  edge-bridge replay day.mseed --to tcp://localhost:4000 --speed 10 --drop 1% --jitter 20ms
+  edge-bridge convert growing.mseed day.mseed3
+
+\b
+A SOURCE is a file, a folder, - (stdin) or a URL: seedlink:// seedlinks:// datalink:// sds: file:
+udp:// tcp:// serial: mqtt:// palert://. Quote URLs with ? or &.
+Exit codes: 0 done; 1 the input failed or some of it was damaged; 2 the command was wrong; 130 stopped with Ctrl-C
+(what was recorded is kept).
+"""
+
+
+class _Commands(click.Group):
+    """`edge-bridge SOURCE` is `edge-bridge listen SOURCE`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            args = ["listen", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="seisedge")
+def cli() -> None:
+    """Look at, record, replay and convert what sensors and servers send. `edge-bridge SOURCE` prints its packets."""
+
+
+@cli.command(short_help="print packets as they come, or record them (the default)")
+@click.argument("source")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--samples", is_flag=True, help="With --json: the samples as well.")
+@click.option(
+    "--record", type=click.Path(path_type=Path), help="Write to a .mseed (2) or .mseed3 file, not the screen."
+)
+@click.option("--encoding", help="steim2, steim1, int16, int32 or float32; the sensor's own type without it.")
+@click.option("--rotate", metavar="SIZE", help="Begin another file at this size, such as 100M.")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after so many packets.")
+def listen(  # noqa: PLR0913, PLR0917 - one parameter per option
+    source: str,
+    as_json: bool,  # noqa: FBT001 - a flag of the command line
+    samples: bool,  # noqa: FBT001 - a flag of the command line
+    record: Path | None,
+    encoding: str | None,
+    rotate: str | None,
+    count: int | None,
+) -> None:
+    """Print the packets of SOURCE, or record them."""
+    opened = open_source(source)
+    if record is None and (encoding or rotate):
+        raise UsageError("--encoding, --rotate: found no --record, wanted it with them")
+    with ExitStack() as stack:
+        if record is not None:
+            recorder = stack.enter_context(
+                Recorder(record, encoding=encoding, rotate_bytes=_size(rotate) if rotate else None)
+            )
+            take = recorder.write
+        else:
+
+            def take(packet: Packet) -> None:
+                click.echo(json_line(packet, samples=samples) if as_json else text_line(packet))
+
+        _run(_listen(opened, take, count))
+    _finish(opened.counts)
+
+
+async def _listen(source: Source, take: Callable[[Packet], None], count: int | None) -> None:
+    watch = asyncio.ensure_future(_watch(source))
+    try:
+        async with aclosing(cast("AsyncGenerator[Packet, None]", source.packets())) as packets:
+            async for packet in packets:
+                take(packet)
+                if count is not None and source.counts.packets >= count:
+                    return
+    finally:
+        watch.cancel()
+
+
+async def _watch(source: Source) -> None:
+    """Tell of each new problem, also while nothing comes."""
+    told = ""
+    while True:
+        if source.counts.last_problem != told:
+            told = source.counts.last_problem
+            click.echo(f"edge-bridge: {told}", err=True)
+        await asyncio.sleep(_WATCH_S)
+
+
+@cli.command()
+@click.argument("source")
+@click.option("--raw", is_flag=True, help="The server's answer as it is: XML or JSON.")
+@click.option("--item", default="STREAMS", show_default=True, help="What to ask for: ID, STATIONS, STREAMS, …")
+def info(source: str, raw: bool, item: str) -> None:  # noqa: FBT001 - a flag of the command line
+    """List what a SeedLink or DataLink server has."""
+    for line in _run(info_lines(source, item, raw=raw)):
+        click.echo(line)
+
+
+@cli.command(name="replay")
+@click.argument("files", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--to", "target", required=True, help="udp://HOST:PORT, tcp://HOST:PORT, serial:/dev/…, datalink://HOST.")
+@click.option(
+    "--format", "kind", default="mseed", show_default=True, type=click.Choice(_FORMATS), help="Bytes to send."
+)
+@click.option(
+    "--speed", default=1.0, show_default=True, type=click.FloatRange(min=0), help="Times real time; 0: at once."
+)
+@click.option(
+    "--packet-seconds", default=0.25, show_default=True, type=click.FloatRange(min=0), help="Longest; 0: as is."
+)
+@click.option("--drop", default="0", metavar="P", help="Lose this part of the packets, such as 1%.")
+@click.option("--reorder", default="0", metavar="P", help="Let this part of them change places with the next.")
+@click.option("--jitter", default="0", metavar="TIME", help="Send each late by up to this, such as 20ms.")
+@click.option("--seed", default=0, show_default=True, help="Of all chance.")
+@click.option("--now", is_flag=True, help="Move the times of the data so that they begin now.")
+def replay_command(  # noqa: PLR0913, PLR0917 - one parameter per option
+    files: tuple[str, ...],
+    target: str,
+    kind: str,
+    speed: float,
+    packet_seconds: float,
+    drop: str,
+    reorder: str,
+    jitter: str,
+    seed: int,
+    now: bool,  # noqa: FBT001 - a flag of the command line
+) -> None:
+    """Send the packets of files again, as a sensor would: paced, with loss, jitter and reordering if wanted."""
+    options = ReplayOptions(
+        speed=speed,
+        packet_s=packet_seconds,
+        drop=_part("drop", drop),
+        reorder=_part("reorder", reorder),
+        jitter_s=_time("jitter", jitter),
+        seed=seed,
+    )
+    counts = ReplayCounts()
+    try:
+        for file in files:
+            _run(_replay(open_source(file), target, kind, options, counts, now=now))
+    finally:
+        lost = f", {counts.dropped} dropped, {counts.reordered} reordered" if counts.dropped + counts.reordered else ""
+        click.echo(f"{counts.sent} packets sent, {counts.sent_bytes:,} bytes{lost}", err=True)
+
+
+async def _replay(
+    source: Source, target: str, kind: str, options: ReplayOptions, counts: ReplayCounts, *, now: bool
+) -> None:
+    async with sender_to(parse_url(target), _encoder(kind)) as send:
+        with click.progressbar(length=1, label=source.url, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+            packets = _shown(source, bar, now=now)
+            await replay(packets, options, send, clock=time.monotonic, sleep=asyncio.sleep, counts=counts)
+
+
+async def _shown(source: Source, bar: Any, *, now: bool) -> AsyncGenerator[Packet, None]:  # noqa: ANN401 - click's bar
+    """Yield a source's packets; moved in time if wanted; the bar counts them."""
+    shift_ns: int | None = None
+    async with aclosing(cast("AsyncGenerator[Packet, None]", source.packets())) as packets:
+        async for packet in packets:
+            if shift_ns is None:
+                shift_ns = time.time_ns() - packet.starttime_ns if now else 0
+            bar.length = source.counts.packets + 1  # how many there will be is not known
+            bar.update(1)
+            yield replace(packet, starttime_ns=packet.starttime_ns + shift_ns)
+
+
+@cli.command()
+@click.argument("source")
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--encoding", help="For miniSEED: steim2, steim1, int16, int32 or float32; the sensor's type without it.")
+@click.option("--force", is_flag=True, help="Replace OUTPUT where it is there already.")
+def convert(source: str, output: Path, encoding: str | None, force: bool) -> None:  # noqa: FBT001 - a flag
+    """Write the packets of SOURCE to OUTPUT in the format that its suffix names: .mseed (2), .mseed3."""
+    opened = open_source(source)
+    if output.exists():
+        if not force:
+            raise UsageError(f"{output}: is there already, wanted --force to replace it")
+        output.unlink()
+    with Recorder(output, encoding=encoding) as recorder:
+        _run(_listen(opened, recorder.write, None))
+    click.echo(f"{output}: {recorder.packets} packets, {recorder.bytes:,} bytes", err=True)
+    _finish(opened.counts)
+
+
+def _encoder(kind: str) -> Encoder:
+    if kind in {"mseed", "mseed3"}:
+        return lambda packet: encode_records(packet, version=2 if kind == "mseed" else 3)
+    return ENCODERS[f".{kind}"]
+
+
+def _finish(counts: SourceCounts) -> None:
+    """Say what was lost; the exit code is then 1."""
+    if counts.damaged:
+        click.echo(f"edge-bridge: {counts.damaged} damaged; the last one: {counts.last_problem}", err=True)
+        sys.exit(1)
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - gives what the work gives
+    return asyncio.run(work)
+
+
+def _part(option: str, text: str) -> float:
+    """Read `1%` or `0.01`."""
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UsageError(f"--{option}: found {text!r}, wanted a part such as 1% or 0.01")
+    return value
+
+
+def _time(option: str, text: str) -> float:
+    """Read `20ms`, `0.02` or `1s`."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*(s|ms|us)?", text)
+    if match is None:
+        raise UsageError(f"--{option}: found {text!r}, wanted a time such as 20ms or 0.02")
+    return float(match[1]) * _SECONDS[match[2] or ""]
+
+
+def _size(text: str) -> int:
+    """Read `100M`."""
+    match = re.fullmatch(r"(\d+)([kMG]?)B?", text)
+    if match is None or int(match[1]) == 0:
+        raise UsageError(f"--rotate: found {text!r}, wanted a size such as 100M")
+    return int(match[1]) * _SIZES[match[2]]
+
+
+def main() -> None:
+    """Run the command; errors become one line and an exit code."""
+    try:
+        cli(standalone_mode=False)
+    except SeisedgeError as error:
+        click.echo(f"edge-bridge: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of our output has gone: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("edge-bridge: stopped", err=True)
+        sys.exit(_INTERRUPTED)
