@@ -27,6 +27,7 @@ import numpy as np
 from seisedge.edge.daemon import intake
 from seisedge.edge.daemon.config import parse_config
 from seisedge.edge.daemon.service import Service
+from seisedge.edge.daemon_cli import SWITCH_S
 from seisedge.edge.sources import Source, SourceCounts
 from seisedge.firmware_bridge import Packet
 
@@ -137,6 +138,7 @@ def main(stations: str, seconds: float, stride: int) -> None:
     """Measure each number of stations in turn, and print a table."""
     core = min(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {core})
+    sys.setswitchinterval(SWITCH_S)  # as `edge-daemon run` does
     names = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
