@@ -71,9 +71,25 @@ test-install: ## install without extras in an environment of its own, and scan a
 	build/clean/bin/pip install --quiet .
 	build/clean/bin/python tests/check_install.py
 
-bench: setup $(LIBRARY) ## speed and memory beside rivals; writes benchmarks/results/
+bench: setup $(LIBRARY) ## speed and memory beside rivals; writes benchmarks/results/ (long; goes on where it was stopped)
+	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python benchmarks/scan_ridgecrest.py
 	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+bench-quick: setup $(LIBRARY) ## the figures of the README alone, a second for each
+	$(BIN)/python benchmarks/bench.py --quick --again
+
+bench-artefacts: setup $(LIBRARY) ## what `make bench` measures: every model in fp32 and int8, in build/bench/ (long)
+	$(BIN)/python benchmarks/bench.py --artefacts
+
+bench-kernels: setup $(LIBRARY) ## every kernel beside SciPy and ObsPy: docs/kernels.md
+	PYTHONPATH=tests $(BIN)/python benchmarks/kernels.py
+
+startup: setup $(LIBRARY) ## process start to the first result, for each compilation: docs/kernels.md
+	$(BIN)/python benchmarks/startup.py
+
+firmware-qemu: setup $(LIBRARY) ## kernels of ARMv7 and aarch64 on emulated processors: the same bits (Debian's qemu-user)
+	$(BIN)/python benchmarks/firmware_qemu.py
 
 zoo: setup ## every model, precision and target: docs/zoo.md (long; goes on where it was stopped)
 	$(BIN)/python benchmarks/zoo.py
@@ -99,4 +115,4 @@ demo-daemon: $(VENV)/.demo ## a real record, live, into a daemon on loopback: pi
 
 check: lint types test test-jit test-nojit test-install ## all that CI runs
 
-.PHONY: help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo demo-daemon check
+.PHONY: bench-quick bench-artefacts help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo demo-daemon check bench-kernels startup firmware-qemu

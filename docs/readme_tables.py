@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+from bench_table import bench_table
+
 from seisedge.edge import models
 from seisedge.edge.session import OrtSession
 from seisedge.export.registry import REGISTRY
@@ -63,7 +65,7 @@ def scan_table() -> str:
     return "\n".join([*rows, "", f"Machine: {result['machine']}, one core. Command: `make bench`."])
 
 
-TABLES = {"models": model_table, "quality": quality_table, "scan": scan_table}
+TABLES = {"models": model_table, "quality": quality_table, "scan": scan_table, "bench": bench_table}
 
 
 def filled(text: str) -> str:

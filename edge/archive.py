@@ -20,6 +20,7 @@ import numpy as np
 from seisedge.firmware_bridge import (
     HeaderRun,
     Packet,
+    PacketFlag,
     RecordHeader,
     SourceId,
     TruncatedError,
@@ -43,7 +44,7 @@ _SUFFIXES = {".mseed", ".miniseed", ".ms", ".msd", ".mseed2", ".mseed3", ".ms3"}
 class Trace:
     """The records of one channel in one file: where they start in time and where they stand in the file.
 
-    `npts`, `rates` and `encodings` are what tells whether one record joins on to the next.
+    `npts`, `rates`, `encodings` and `flags` are what tells whether one record joins on to the next.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Trace:
     npts: array[int] = field(default_factory=lambda: array("l"))
     rates: array[float] = field(default_factory=lambda: array("d"))
     encodings: array[int] = field(default_factory=lambda: array("h"))
+    flags: array[int] = field(default_factory=lambda: array("h"))
 
     def add(self, header: RecordHeader, offset: int) -> None:
         """Add a record's header; `offset` is counted from the start of the file."""
@@ -63,6 +65,7 @@ class Trace:
         self.npts.append(header.npts)
         self.rates.append(header.sampling_rate)
         self.encodings.append(header.encoding)
+        self.flags.append(header.flags)
 
     def add_run(self, run: HeaderRun, offset: int) -> None:
         """Add records that stand one behind the other from `offset` on."""
@@ -73,6 +76,7 @@ class Trace:
         self.npts.extend(run.npts.tolist())
         self.rates.extend(array("d", [run.first.sampling_rate]) * count)
         self.encodings.extend(array("h", [run.first.encoding]) * count)
+        self.flags.extend(array("h", [run.first.flags]) * count)
 
     @property
     def size(self) -> int:
@@ -279,7 +283,8 @@ def _decode(trace: Trace, records: list[int], content: bytes) -> Packet:
     """Decode one record, or some that join on to each other."""
     if len(records) == 1:
         return decode_record(content)
-    packet = decode_run(content, trace.encodings[records[0]], sum(trace.npts[record] for record in records))
+    first, npts = records[0], sum(trace.npts[record] for record in records)
+    packet = decode_run(content, trace.encodings[first], PacketFlag(trace.flags[first]), npts)
     if packet is None:
         raise WireError(f"found records that do not decode together, wanted {len(records)} that join on")
     return packet
@@ -314,7 +319,7 @@ def _cursor(number: int, trace: Trace, *, joined: bool) -> Iterator[tuple[int, i
     order = stretches.in_order(trace.starts)
     places = list(range(order.size + 1))
     if joined:
-        columns = (trace.starts, trace.offsets, trace.lengths, trace.npts, trace.rates, trace.encodings)
+        columns = (trace.starts, trace.offsets, trace.lengths, trace.npts, trace.rates, trace.encodings, trace.flags)
         places = stretches.bounds(stretches.joins(columns, order), np.array(trace.npts)[order])
     for first, stop in pairwise(places):
         records: list[int] = order[first:stop].tolist()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from onnxruntime.capi import (
     onnxruntime_pybind11_state as ort_errors,  # pyright: ignore[reportAttributeAccessIssue]  # compiled, no stub
 )
 
-from .errors import DataError, ModelError
+from .errors import DataError, ModelError, UsageError
 from .manifest import METADATA_KEY, Manifest, read_manifest
 from .seal import check_seal
 from .targets import host_target, runs_on
@@ -34,6 +35,33 @@ _LOAD_ERRORS: tuple[type[Exception], ...] = (
 
 RUN_ERRORS: tuple[type[Exception], ...] = (MemoryError, ort_errors.Fail, ort_errors.RuntimeException)
 """What `OrtSession.run` raises where the machine fails it, above all for want of memory."""
+
+
+Provider = Literal["cpu", "cuda", "tensorrt"]
+_PROVIDERS: dict[Provider, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How ONNX Runtime runs a graph.
+
+    Attributes
+    ----------
+    provider
+        Where.
+    threads
+        Within an operator.
+    spinning
+        Threads that wait keep their core busy: a little sooner, at the cost of everything else.
+    """
+
+    provider: Provider = "cpu"
+    threads: int = 1
+    spinning: bool = False
 
 
 _DRAWN = 64
@@ -69,7 +97,7 @@ class Session(Protocol):
 
 
 class OrtSession:
-    """An ONNX artefact on ONNX Runtime's CPU provider, one thread, no spinning.
+    """An ONNX artefact on ONNX Runtime: its CPU provider, one thread, no spinning, unless told otherwise.
 
     Parameters
     ----------
@@ -78,9 +106,13 @@ class OrtSession:
     any_target
         Take artefacts for other processors too: their numbers are then those of this one. For tools that look at or
         judge artefacts; a station never wants it.
+    engine
+        How to run it.
 
     Raises
     ------
+    UsageError
+        This ONNX Runtime lacks the provider.
     ModelError
         The file is no ONNX model, was changed after its export, is for another class of processors, or its graph is
         not what its manifest says.
@@ -88,9 +120,9 @@ class OrtSession:
         The manifest is missing or breaks its format.
     """
 
-    def __init__(self, path: Path, *, any_target: bool = False) -> None:
+    def __init__(self, path: Path, *, any_target: bool = False, engine: Engine = Engine()) -> None:
         identity = _identity(path)
-        self._session = load_graph(path)
+        self._session = load_graph(path, engine)
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
             raise ModelError(
@@ -172,24 +204,33 @@ def _digest(path: Path) -> str:
         return check_seal(file, os.fstat(file.fileno()).st_size, str(path))
 
 
-def load_graph(path: Path) -> ort.InferenceSession:
+def load_graph(path: Path, engine: Engine = Engine()) -> ort.InferenceSession:
     """Load a graph from the file itself: its bytes in memory beside it would be the largest thing there.
 
     Raises
     ------
+    UsageError
+        This ONNX Runtime lacks the provider.
     ModelError
-        ONNX Runtime cannot load it.
+        ONNX Runtime cannot load it, or would run it elsewhere than on the provider that was asked for.
     """
+    provider, there = _PROVIDERS[engine.provider], ort.get_available_providers()
+    if provider not in there:
+        names = ", ".join(name for name, full in _PROVIDERS.items() if full in there)
+        raise UsageError(f"provider {engine.provider}: this ONNX Runtime lacks it, found {names}")
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = engine.threads
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(engine.spinning)))
     options.log_severity_level = 4  # what fails is raised; ORT would print it a second time
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(path), options, providers=[provider])
     except _LOAD_ERRORS as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"{path}: found no loadable ONNX model ({reason}), wanted one") from error
+    if session.get_providers()[0] != provider:  # ONNX Runtime only warns, and goes on with the CPU
+        raise ModelError(f"{path}: found {session.get_providers()[0]}, wanted {provider}: its libraries do not load")
+    return session
 
 
 def _check_target(manifest: Manifest, path: Path) -> None:

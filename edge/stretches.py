@@ -1,7 +1,7 @@
 """Which records of an archive join on to each other, so that they can be decoded in one call and travel as one packet.
 
 A record joins on where it starts, to the nanosecond, when the one before it ends, stands right behind it in the
-file, and has its rate and encoding. What comes of a stretch is what its records one by one would give.
+file, and has its rate, encoding and flags. What comes of a stretch is what its records one by one would give.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def joins(columns: Sequence[array[int] | array[float]], order: Int64) -> npt.NDA
     Parameters
     ----------
     columns
-        Starts (ns), offsets, lengths (bytes), numbers of samples, rates (Hz) and encodings of a trace's records.
+        Starts (ns), offsets, lengths (bytes), numbers of samples, rates (Hz), encodings and flags of a trace's records.
     order
         From `in_order`.
     """
-    starts, offsets, lengths, npts, rates, encodings = (np.array(each)[order] for each in columns)
+    starts, offsets, lengths, npts, rates, encodings, flags = (np.array(each)[order] for each in columns)
     distinct, places = np.unique(rates, return_inverse=True)
     period = np.array([_period_ns(rate) for rate in distinct.tolist()], np.int64)[places]
-    same = (rates[1:] == rates[:-1]) & (encodings[1:] == encodings[:-1])
+    same = (rates[1:] == rates[:-1]) & (encodings[1:] == encodings[:-1]) & (flags[1:] == flags[:-1])
     behind = offsets[1:] == offsets[:-1] + lengths[:-1]
     in_time = starts[1:] - starts[:-1] == (npts * period)[:-1]
     joined: npt.NDArray[np.bool_] = same & behind & in_time

@@ -14,6 +14,7 @@ from seisedge.edge.strict import suggestion
 from .errors import UnknownModelError
 from .networks import parameter_count, phasenet
 from .networks.convnetquake import WENCHUAN, ConvNetQuake, deepquake
+from .networks.edge_picker import EdgePicker
 from .networks.gpd import Gpd
 from .networks.seismictorch import EarthquakeCnn, SpectrogramCnn
 from .networks.seismo_performer import SeismoPerformer, SpecCnn
@@ -29,6 +30,7 @@ from .recipes_events import (
     SPECTROGRAM_CNN,
 )
 from .recipes_phasenet import PHASENET
+from .recipes_picker import EDGE_PICKER
 
 Counted = Literal["trained", "trained and moving statistics"]
 
@@ -90,6 +92,7 @@ _MODELS = (
     Model(SourceInversion, SOURCE_INVERSION, 563_658),
     Model(EarthquakeCnn, EARTHQUAKE_CNN, 33_795, "trained"),
     Model(SpectrogramCnn, SPECTROGRAM_CNN, 42_072_258, "trained"),
+    Model(EdgePicker, EDGE_PICKER, 480_018),
 )
 
 REGISTRY: dict[str, Model] = {model.name: model for model in _MODELS}

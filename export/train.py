@@ -7,11 +7,9 @@ onset from the reference sample as a Gaussian, so that the trained curve peaks a
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -53,26 +51,6 @@ class TrainOptions:
     near_s: float = 0.6
     superpose: float = 0.25
     drop_horizontals: float = 0.1
-
-
-@dataclass
-class TrainRecord:
-    """How a model came to be: enough to train it again and to know what to expect."""
-
-    model: str
-    command: str
-    options: TrainOptions
-    data_digests: dict[str, str]
-    windows: dict[str, int]
-    versions: dict[str, str]
-    hardware: str
-    seconds: float = 0.0
-    curve: list[dict[str, float]] = field(default_factory=list)
-    scores: dict[str, float] = field(default_factory=dict)
-
-    def write(self, path: Path) -> None:
-        """Write the record as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
 
 class CropMaker:

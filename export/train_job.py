@@ -1,10 +1,7 @@
-"""One training from data to artefact: read, fit, choose thresholds, export, record."""
+"""One training of a model of classes per window, from data to artefact."""
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +9,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from seisedge.edge.manifest import Manifest, Provenance, Threshold, Verification
+from seisedge.edge.manifest import Manifest, Provenance, Verification
 from seisedge.edge.preprocess import Preprocess
-from seisedge.edge.session import OrtSession
 
-from .artefact import UNQUANTIZED, Source, export_fp32, tool_versions
+from .artefact import UNQUANTIZED
 from .dataset import read_labelled
-from .evaluate import best_threshold, curves, manual, score
 from .registry import Model
-from .train import TrainOptions, TrainRecord, train
-from .weights import save_weights
+from .train import TrainOptions, train
+from .trained import Trained, TrainRecord, write_trained
 
 
 class TrainJob:
@@ -47,7 +42,7 @@ class TrainJob:
         torch.manual_seed(seed)
         self._model = model
         self._options = TrainOptions(seed=seed, epochs=epochs)
-        self._preprocess = Preprocess(_draft(model))
+        self._preprocess = Preprocess(draft_manifest(model))
         self._training = read_labelled(data / "labelled_train.npz", self._preprocess)
         self._validation = read_labelled(data / "labelled_val.npz", self._preprocess)
         self._network: nn.Module = model.build()
@@ -75,58 +70,18 @@ class TrainJob:
 
     def write(self, path: Path, *, command: str) -> TrainRecord:
         """Write the artefact, its weights (`.npz`) and its record (`.json`) beside each other."""
-        weights = path.with_suffix(".npz")
-        save_weights(weights, self._network)
-        source = Source(
-            version=f"{len(self._curve)}-epochs-seed-{self._options.seed}",
-            weights_digest=_digest(weights),
-            training_data=f"{len(self._training.windows)} labelled windows, sha256 {self._training.digest[:16]}",
-            licence="MIT",
-            citation="seisedge",
-        )
-        export_fp32(self._network, self._model.recipe, source, path)
-        thresholds, scores = self._evaluate(path)
-        recipe = dataclasses.replace(
-            self._model.recipe,
-            postprocess=dataclasses.replace(self._model.recipe.postprocess, thresholds=thresholds),
-        )
-        export_fp32(self._network, recipe, source, path, quality=scores)
-        record = TrainRecord(
-            model=self._model.name,
-            command=command,
+        trained = Trained(
+            model=self._model,
+            network=self._network,
             options=self._options,
-            data_digests={"labelled_train.npz": self._training.digest, "labelled_val.npz": self._validation.digest},
-            windows={"training": len(self._training.windows), "validation": len(self._validation.windows)},
-            versions=tool_versions(),
-            hardware=f"{platform.machine()}, {torch.get_num_threads()} thread(s)",
-            seconds=round(self._seconds, 1),
+            version=f"{len(self._curve)}-epochs-seed-{self._options.seed}",
             curve=self._curve,
-            scores=scores,
+            seconds=self._seconds,
         )
-        record.write(path.with_suffix(".json"))
-        return record
-
-    def _evaluate(self, path: Path) -> tuple[dict[str, Threshold], dict[str, float]]:
-        """Thresholds chosen on the training set, and what they give on validation."""
-        session = OrtSession(path)
-        seen, unseen = (curves(session, each.windows) for each in (self._training, self._validation))
-        thresholds = {phase: best_threshold(session.manifest, seen, phase) for phase in ("P", "S")}
-        scores: dict[str, float] = {}
-        for phase, threshold in thresholds.items():
-            for name, part in (("validation", unseen), ("validation_manual", manual(unseen))):
-                result = score(session.manifest, part, phase, threshold)
-                scores[f"{name}_{phase}_f1"] = round(result.f1, 4)
-                scores[f"{name}_{phase}_precision"] = round(result.precision, 4)
-                scores[f"{name}_{phase}_recall"] = round(result.recall, 4)
-                scores[f"{name}_{phase}_residual_s"] = round(result.residual_s, 4)
-        return thresholds, scores
+        return write_trained(trained, (self._training, self._validation), path, command=command)
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _draft(model: Model) -> Manifest:
+def draft_manifest(model: Model) -> Manifest:
     """A manifest without weights, from which training takes its preprocessing."""
     return model.recipe.manifest(
         version="draft",

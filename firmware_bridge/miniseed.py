@@ -39,6 +39,8 @@ class RecordHeader:
         Bytes from the start of the buffer, and bytes of the record.
     encoding
         Of its samples, `pymseed.DataEncoding`.
+    flags
+        What the sender said of the data.
     """
 
     source_id: str
@@ -49,6 +51,7 @@ class RecordHeader:
     offset: int
     length: int
     encoding: int
+    flags: PacketFlag
 
 
 def read_headers(buffer: bytes | memoryview) -> Iterator[RecordHeader]:
@@ -81,7 +84,15 @@ def _header(record: MS3Record, offset: int, length: int) -> RecordHeader:
     if start in (NSTERROR, NSTUNSET):
         raise WireError("found no start time in a miniSEED record, wanted one", offset)
     return RecordHeader(
-        record.sourceid, start, end, record.samprate, record.samplecnt, offset, length, int(record.encoding)
+        source_id=record.sourceid,
+        starttime_ns=start,
+        endtime_ns=end,
+        sampling_rate=record.samprate,
+        npts=record.samplecnt,
+        offset=offset,
+        length=length,
+        encoding=int(record.encoding),
+        flags=_flags(record.flags, record.extra),
     )
 
 
@@ -89,7 +100,7 @@ def decode_record(record_bytes: bytes | memoryview) -> Packet:
     """One record's samples, in the type of its encoding: int16, int32 or float32.
 
     Flags: clipping and saturation give SATURATED, missing data OVERRUN. The clock is questionable where the record's
-    timing quality is below 50 %, where it has none and does not say that its clock is locked, or says so outright.
+    timing quality is below 50 %, where it has none (or 0) and does not say that its clock is locked, or says so outright.
 
     INT16 stays int16; the Steim encodings give int32; FLOAT64 is rounded to float32, the widest type that
     a kernel takes (24 significant bits, which is what a 24-bit digitizer has).
@@ -156,7 +167,10 @@ def _flags(bits: int, extra: str) -> PacketFlag:
         flags |= PacketFlag.SATURATED
     if said.get("MissingData") is True:
         flags |= PacketFlag.OVERRUN
-    vouched = quality >= _GOOD_TIMING if isinstance(quality, int | float) else bool(bits & _CLOCK_LOCKED)
+    # Writers put 0 where they mean nothing by it: libmseed does so for microseconds in miniSEED 2.
+    vouched = bool(bits & _CLOCK_LOCKED)
+    if isinstance(quality, int | float) and quality > 0:
+        vouched = quality >= _GOOD_TIMING
     if bits & _TIME_QUESTIONABLE or not vouched:
         flags |= PacketFlag.CLOCK_QUESTIONABLE
     return flags

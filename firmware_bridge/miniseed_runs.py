@@ -14,15 +14,15 @@ import numpy.typing as npt
 from pymseed import MiniSEEDError, MS3TraceList
 
 from .miniseed import RecordHeader, read_headers, sensor_type
-from .packet import Packet, Samples
+from .packet import Packet, PacketFlag, Samples
 
 Int64 = npt.NDArray[np.int64]
 _Bytes = npt.NDArray[np.uint8]
 
 _FEWEST = 8  # records below which nothing is gained
 _HEADER = 64  # bytes looked at: fixed header, blockette 1000, blockette 1001
-_CODES, _RATE, _LAYOUT = slice(8, 20), slice(32, 36), slice(40, 56)
-"""Station, location, channel and network; rate; time correction, offsets, and blockette 1000 (SEED manual 2.4)."""
+_CODES, _RATE, _LAYOUT = slice(8, 20), slice(32, 39), slice(40, 56)
+"""Names; rate and flags; time correction, offsets and blockette 1000 (SEED manual 2.4)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class HeaderRun:
     Attributes
     ----------
     first
-        Header of the first one: all have its channel, rate, encoding and length.
+        Header of the first one: all have its channel, rate, encoding, flags and length.
     starts_ns, npts
         int64 (record,): time of the first sample, number of samples.
     """
@@ -91,6 +91,7 @@ def _uniform(rows: _Bytes) -> int:
     same &= _big_endian(rows, 30) > 0
     if follows == b"\0\x38":
         same &= (rows[:, 56:60] == np.frombuffer(b"\x03\xe9\0\0", np.uint8)).all(axis=1)
+        same &= rows[:, 60] == first[60]  # timing quality, of which a flag is made
     return int(np.argmin(same)) if not same.all() else len(rows)
 
 
@@ -112,14 +113,14 @@ def _agrees(run: HeaderRun, at: int, header: RecordHeader) -> bool:
     return (int(run.starts_ns[at]), int(run.npts[at])) == (header.starttime_ns, header.npts)
 
 
-def decode_run(content: bytes | memoryview, encoding: int, npts: int) -> Packet | None:
+def decode_run(content: bytes | memoryview, encoding: int, flags: PacketFlag, npts: int) -> Packet | None:
     """Decode records of one channel that join on to each other, in one call.
 
     Parameters
     ----------
     content
         The records, one behind the other.
-    encoding, npts
+    encoding, flags, npts
         Of every one of them, and samples of all together.
 
     Returns
@@ -138,4 +139,4 @@ def decode_run(content: bytes | memoryview, encoding: int, npts: int) -> Packet 
     samples: Samples = sensor_type(segment.np_datasamples, encoding)
     if samples.size != npts:
         return None
-    return Packet(source_id, segment.starttime, segment.samprate, samples)
+    return Packet(source_id, segment.starttime, segment.samprate, samples, flags)

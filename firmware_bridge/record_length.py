@@ -10,6 +10,7 @@ _FIXED_2, _FIXED_3 = 48, 40
 _CLASSIC = 512  # a record without blockette 1000 in SeedLink 3
 _SHORTEST, _LONGEST = 7, 20  # exponents of two
 _MAX_BLOCKETTES = 16
+_LONGEST_CHAIN = 4096  # bytes that header and blockettes may take
 
 
 def record_length(head: bytes | bytearray | memoryview, *, max_record: int = 1 << 20) -> int | None:
@@ -42,21 +43,32 @@ def record_length(head: bytes | bytearray | memoryview, *, max_record: int = 1 <
 def _length_2(head: bytes | bytearray | memoryview) -> int | None:
     if len(head) < _FIXED_2:
         return None
-    year, day = struct.unpack_from(">HH", head, 20)
-    order = ">" if 1900 <= year <= 2100 and 1 <= day <= 366 else "<"
-    (at,) = struct.unpack_from(f"{order}H", head, 46)
+    order = _byte_order(head)
+    data_offset, at = struct.unpack_from(f"{order}HH", head, 44)
+    end = min(data_offset, _LONGEST_CHAIN) or _CLASSIC
     for _ in range(_MAX_BLOCKETTES):
         if at == 0:
             return _CLASSIC
-        if at < _FIXED_2:
+        if not _FIXED_2 <= at <= end - 8:
             break
         if len(head) < at + 8:
-            return None if at < 1 << _LONGEST else _CLASSIC
+            return None
         kind, following = struct.unpack_from(f"{order}HH", head, at)
         if kind == 1000:
             exponent = int(head[at + 6])
             if not _SHORTEST <= exponent <= _LONGEST:
                 raise WireError(f"miniSEED record: found a length of 2^{exponent} bytes, wanted 2^7 to 2^20")
             return 1 << exponent
-        at = following if following == 0 or following > at else 1
+        if 0 < following <= at:
+            break
+        at = following
     raise WireError("miniSEED record: found a broken chain of blockettes, wanted blockette 1000 in it")
+
+
+def _byte_order(head: bytes | bytearray | memoryview) -> str:
+    """Tell the byte order by the start time: only one of them gives a year and a day that exist."""
+    for order in (">", "<"):
+        year, day = struct.unpack_from(f"{order}HH", head, 20)
+        if 1900 <= year <= 2100 and 1 <= day <= 366:
+            return order
+    raise WireError("miniSEED record: found no start time that makes sense, wanted a year from 1900 to 2100")

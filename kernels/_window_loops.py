@@ -100,11 +100,7 @@ def _moment(x: Samples, c: int, centre: float) -> float:
     return ((sum0 + sum1) + (sum2 + sum3)) + ((sum4 + sum5) + (sum6 + sum7))
 
 
-@kernel(
-    "void(const i2[:,::1], f4[:,::1])",
-    "void(const i4[:,::1], f4[:,::1])",
-    "void(const f4[:,::1], f4[:,::1])",
-)
+@kernel("void(const i2[:,::1], f4[:,::1])", "void(const i4[:,::1], f4[:,::1])", "void(const f4[:,::1], f4[:,::1])")
 def demean_channels(x: Samples, out: Float32) -> None:
     channels, npts = x.shape
     for c in range(channels):
@@ -113,11 +109,7 @@ def demean_channels(x: Samples, out: Float32) -> None:
             out[c, i] = float(x[c, i]) - mean
 
 
-@kernel(
-    "void(const i2[:,::1], f4[:,::1])",
-    "void(const i4[:,::1], f4[:,::1])",
-    "void(const f4[:,::1], f4[:,::1])",
-)
+@kernel("void(const i2[:,::1], f4[:,::1])", "void(const i4[:,::1], f4[:,::1])", "void(const f4[:,::1], f4[:,::1])")
 def detrend_channels(x: Samples, out: Float32) -> None:
     channels, npts = x.shape
     centre = 0.5 * (npts - 1)
@@ -162,12 +154,12 @@ def _divide(x: Samples, first: int, stop: int, divisor: float, out: Float32) -> 
 
     By a product, which takes a fifth of the time of a division; in float64, of which a float32 remains.
     """
-    factor = 1.0 / divisor
     for c in range(first, stop):
         if divisor == 0.0:
             for i in range(x.shape[1]):
                 out[c, i] = 0.0
         else:
+            factor = 1.0 / divisor  # here, since uncompiled a division by 0 raises
             for i in range(x.shape[1]):
                 out[c, i] = float(x[c, i]) * factor
 
@@ -371,14 +363,10 @@ def _step(window: Float32, code: Int64, eps: float, tables: Float64, state: Floa
         truncate_int16_channels(window, window)
 
 
-@kernel(
-    "void(const i2[:,::1], i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f8[:,:,::1], f4[:,:,::1], "
-    "f4[:,:,::1])",
-    "void(const i4[:,::1], i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f8[:,:,::1], f4[:,:,::1], "
-    "f4[:,:,::1])",
-    "void(const f4[:,::1], i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f8[:,:,::1], f4[:,:,::1], "
-    "f4[:,:,::1])",
-)
+_REST = "i8, i8, const i8[:,::1], const f8[::1], const f8[::1], f8[:,:,::1], f4[:,:,::1], f4[:,:,::1]"
+
+
+@kernel(f"void(const i2[:,::1], {_REST})", f"void(const i4[:,::1], {_REST})", f"void(const f4[:,::1], {_REST})")
 def windows_into(  # noqa: PLR0913, PLR0917 - a kernel takes no structures
     x: Samples,
     first: int,

@@ -1,5 +1,7 @@
 """Verification passes a true artefact and fails a false one."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import dataclasses
@@ -8,6 +10,7 @@ from unittest import mock
 
 import artefacts
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 import torch
@@ -78,7 +81,11 @@ def test_an_ill_conditioned_window_is_judged_alike_alone_and_among_small_ones(ti
     output = dataclasses.replace(manifest.outputs[0], kind="waveform", reference_sample=None)
     session = mock.create_autospec(OrtSession, instance=True)
     session.manifest = mock.Mock(outputs=(output,))
-    session.run = lambda windows: [np.round(windows) + np.sign(windows)]  # off from torch by 1 at most
+
+    def off_by_one(windows: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        return [np.round(windows) + np.sign(windows)]
+
+    session.run = off_by_one
     windows = np.zeros((7, 100), np.float32)
     windows[0] = np.linspace(1000.0, 1000.5, 100, dtype=np.float32)
     checks = verify_module._torch_checks("mixed", session, _Cancelling(), windows)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packets import START_NS, packet
 from pymseed import DataEncoding
 
-from seisedge.firmware_bridge import WireError, decode_record, decode_run, read_headers, uniform_run
+from seisedge.firmware_bridge import PacketFlag, WireError, decode_record, decode_run, read_headers, uniform_run
 
 COUNTS = np.random.default_rng(3).integers(-30_000, 30_000, 9000).astype(np.int32)
 
@@ -29,7 +29,7 @@ def assert_run_is_headers(content: bytes) -> int:
     assert [each.starttime_ns for each in headers] == run.starts_ns.tolist()
     assert [each.npts for each in headers] == run.npts.tolist()
     assert [each.offset for each in headers] == list(range(0, run.nbytes, run.first.length))
-    for key in ("source_id", "sampling_rate", "length", "encoding"):
+    for key in ("source_id", "sampling_rate", "length", "encoding", "flags"):
         assert {getattr(each, key) for each in headers} == {getattr(run.first, key)}
     return count
 
@@ -78,7 +78,7 @@ def test_mutated_headers_are_never_read_otherwise(seed: int, flips: int) -> None
     assert {each.sampling_rate for each in headers} == {run.first.sampling_rate}
 
 
-@pytest.mark.parametrize("at", [8, 32, 45, 52, 20, 24, 6])
+@pytest.mark.parametrize("at", [8, 32, 38, 45, 52, 20, 24, 6])
 def test_a_run_ends_before_a_record_of_another_kind(at: int) -> None:
     parts = day()
     other = bytearray(parts[20])
@@ -100,7 +100,7 @@ def test_what_is_left_to_the_slow_way(content: bytes) -> None:
 @pytest.mark.parametrize("encoding", [DataEncoding.STEIM1, DataEncoding.STEIM2, DataEncoding.FLOAT64])
 def test_records_together_are_the_records_one_by_one(encoding: DataEncoding) -> None:
     parts = day(encoding=encoding)
-    together = decode_run(b"".join(parts), int(encoding), COUNTS.size)
+    together = decode_run(b"".join(parts), int(encoding), PacketFlag.NONE, COUNTS.size)
     one_by_one = [decode_record(part) for part in parts]
     assert together is not None
     assert (together.source_id, together.starttime_ns) == (one_by_one[0].source_id, one_by_one[0].starttime_ns)
@@ -113,6 +113,6 @@ def test_a_damaged_record_among_others_is_left_to_the_slow_way() -> None:
     parts = day()
     damaged = bytearray(parts[3])
     damaged[64:] = b"\xff" * (len(damaged) - 64)
-    assert decode_run(b"".join([*parts[:3], bytes(damaged), *parts[4:]]), 11, COUNTS.size) is None
-    assert decode_run(b"".join([*parts[:3], *parts[4:]]), 11, COUNTS.size) is None
-    assert decode_run(b"none", 11, 10) is None
+    assert decode_run(b"".join([*parts[:3], bytes(damaged), *parts[4:]]), 11, PacketFlag.NONE, COUNTS.size) is None
+    assert decode_run(b"".join([*parts[:3], *parts[4:]]), 11, PacketFlag.NONE, COUNTS.size) is None
+    assert decode_run(b"none", 11, PacketFlag.NONE, 10) is None

@@ -1,0 +1,1 @@
+"""What `edge-bench` measures; one file per sub-command."""

@@ -1,0 +1,81 @@
+"""`EdgePicker`: when P and S arrive, for every sample of half a minute; this project's own network.
+
+Input float32 (B, 3, 3072): Z, N, E at 100 Hz, each over its standard deviation. Output float32 (B, 3072, 2):
+probability of P and of S, two classifiers that need not sum to one.
+
+A U-Net of five levels whose steps are four samples, so that its lowest level of 12 samples sees the whole window. What
+a gateway runs badly is left out: no transposed convolution (nothing quantises it), no attention, no recurrence, and
+only eight channels at the full rate. The way up is a convolution to four times the channels, whose values are then laid
+side by side (Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional
+neural network", 2016, in one dimension).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+WINDOW = 3072
+LABELS = ("P", "S")
+STEP = 4
+"""Samples of a level that become one of the next."""
+
+WIDTHS = (24, 48, 64, 96)
+_FINEST = 8
+_TAPS = 7
+
+
+class _Conv(nn.Sequential):
+    """Convolution, batch normalisation, ReLU."""
+
+    def __init__(self, channels: int, width: int, taps: int = _TAPS, stride: int = 1) -> None:
+        super().__init__(
+            nn.Conv1d(channels, width, taps, stride=stride, padding=taps // 2, bias=False),
+            nn.BatchNorm1d(width),
+            nn.ReLU(),
+        )
+
+
+class _Up(nn.Module):
+    """One level up: (B, channels, n) and what that level had, (B, had, 4 n), to (B, width, 4 n)."""
+
+    def __init__(self, channels: int, width: int, had: int) -> None:
+        super().__init__()
+        self.spread = nn.Conv1d(channels, STEP * width, 3, padding=1)
+        self.merge = _Conv(width + had, width)
+
+    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+        finer = self.spread(x).unflatten(1, (-1, STEP)).transpose(2, 3).flatten(2)
+        merged: Tensor = self.merge(torch.cat((finer, level), dim=1))
+        return merged
+
+
+class EdgePicker(nn.Module):
+    """(B, channels, 3072) to probabilities (B, 3072, 2) of P and S."""
+
+    def __init__(self, channels: int = 3, widths: tuple[int, ...] = WIDTHS, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(_Conv(channels, widths[0], 4 * STEP - 1, stride=STEP), _Conv(widths[0], widths[0]))
+        pairs = list(pairwise(widths))
+        self.down = nn.ModuleList(nn.Sequential(_Conv(a, b, stride=STEP), _Conv(b, b)) for a, b in pairs)
+        self.context = nn.Sequential(_Conv(widths[-1], widths[-1]), nn.Dropout(dropout))
+        self.up = nn.ModuleList(_Up(b, a, a) for a, b in reversed(pairs))
+        self.finest = _Up(widths[0], _FINEST, channels)
+        self.head = nn.Conv1d(_FINEST, len(LABELS), _TAPS, padding=_TAPS // 2)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Give the values before the sigmoid, (B, phase, sample)."""
+        levels = [x, self.stem(x)]
+        for down in self.down:
+            levels.append(down(levels[-1]))
+        x = self.context(levels.pop())
+        for up in (*self.up, self.finest):
+            x = up(x, levels.pop())
+        scores: Tensor = self.head(x)
+        return scores
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the probabilities, (B, sample, phase)."""
+        return torch.sigmoid(self.logits(x)).transpose(1, 2)

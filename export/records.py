@@ -1,0 +1,183 @@
+"""Records to train a picker with: labelled windows, and continuous data with picks that other pickers agree on.
+
+Both come through the runtime's own stream steps. What is not known is masked: there the loss looks away.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from seisedge.edge.archive import index_paths, read_packets
+from seisedge.edge.pipeline import StationStream
+from seisedge.edge.preprocess import Preprocess
+from seisedge.edge.stations import Station, group_stations
+from seisedge.edge.times import NANOSECONDS, parse_time
+from seisedge.edge.windows import WindowBlock
+
+from .dataset import LabelledSet, LabelledWindow
+from .errors import TrainingDataError
+
+Float32 = npt.NDArray[np.float32]
+Kind = Literal["event", "noise", "continuous"]
+
+MASK_S = 1.0
+"""Around an arrival whose phase is not known, or that too few pickers agree on."""
+AGREED = 3
+"""Pickers that must agree for a pick to be a label; with fewer it is masked."""
+PIECE_WINDOWS = 6
+"""Continuous data are cut into pieces of so many windows."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Samples of one station with what is known of them.
+
+    Attributes
+    ----------
+    samples
+        float32 (component, npts), behind the stream steps, in the manifest's order; missing components are zeros.
+    arrivals
+        (phase, sample of its onset, fractional).
+    unknown
+        (phase or None for all, first sample, sample behind the last) where nothing may be learnt.
+    """
+
+    id: str
+    kind: Kind
+    samples: Float32
+    arrivals: tuple[tuple[str, float], ...] = ()
+    unknown: tuple[tuple[str | None, float, float], ...] = field(default=())
+
+
+def labelled_records(found: LabelledSet, rate: float) -> Iterator[Record]:
+    """Records of labelled windows."""
+    for window in found.windows:
+        kind: Kind = "event" if window.arrivals else "noise"
+        yield Record(window.id, kind, window.samples, tuple(sorted(window.arrivals.items())), _unknown(window, rate))
+
+
+def _unknown(window: LabelledWindow, rate: float) -> tuple[tuple[str | None, float, float], ...]:
+    reach = MASK_S * rate
+    spans: list[tuple[str | None, float, float]] = [(None, each - reach, each + reach) for each in window.others]
+    if window.unlabelled_from is not None:  # an S is somewhere behind the P
+        spans.append(("S", window.unlabelled_from + 0.2 * rate, float(window.samples.shape[1])))
+    return tuple(spans)
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """A continuous archive and its consensus picks.
+
+    Attributes
+    ----------
+    folder
+        miniSEED files, and the picks in `picks_consensus.csv` (network, station, phase, time, n_models).
+    start, end
+        ISO 8601; what is used of it. Empty for all.
+    """
+
+    folder: Path
+    start: str = ""
+    end: str = ""
+
+
+def continuous_records(archive: Continuous, preprocess: Preprocess) -> Iterator[Record]:
+    """Pieces of an archive, in which picks of at least `AGREED` pickers are labels and others are masked.
+
+    Raises
+    ------
+    TrainingDataError
+        The picks are missing, or not in their form.
+    """
+    picks = _read_picks(archive.folder / "picks_consensus.csv")
+    files = tuple(sorted(archive.folder.glob("*.mseed")))
+    bounds = tuple(parse_time(each) if each else None for each in (archive.start, archive.end))
+    for station in group_stations(index_paths(files).traces, preprocess.manifest.components):
+        if station.refused is None:
+            mine = picks.get((station.id.network, station.id.station), [])
+            yield from _pieces(station, mine, preprocess, bounds)
+
+
+def _pieces(
+    station: Station,
+    picks: list[tuple[str, int, int]],
+    preprocess: Preprocess,
+    bounds: tuple[int | None, ...],
+) -> Iterator[Record]:
+    width = preprocess.manifest.window_samples
+    stream = StationStream(preprocess, stride=width)
+    for component, packet, _ in read_packets(station.traces, on_problem=lambda _: None):
+        stream.push(component, packet)
+        while stream.cutter.ready >= PIECE_WINDOWS and (block := stream.cutter.take(PIECE_WINDOWS)):
+            yield from _piece(station, block, width, picks, preprocess.manifest.sampling_rate, bounds)
+    stream.flush()
+    while block := stream.cutter.take(PIECE_WINDOWS):
+        yield from _piece(station, block, width, picks, preprocess.manifest.sampling_rate, bounds)
+
+
+def _piece(
+    station: Station,
+    block: WindowBlock,
+    width: int,
+    picks: list[tuple[str, int, int]],
+    rate: float,
+    bounds: tuple[int | None, ...],
+) -> Iterator[Record]:
+    begin = block.clock.time_ns(block.number * width)
+    npts = block.samples.shape[1]
+    start, end = bounds
+    if (start is not None and begin < start) or (end is not None and begin + npts * NANOSECONDS / rate > end):
+        return
+    placed = [(phase, (time - begin) * rate / NANOSECONDS, models) for phase, time, models in picks]
+    yield _record(f"{station.id}.{begin}", block.samples.copy(), placed, rate)
+
+
+def _record(name: str, samples: Float32, picks: list[tuple[str, float, int]], rate: float) -> Record:
+    reach = MASK_S * rate
+    inside = [each for each in picks if -reach <= each[1] <= samples.shape[1] + reach]
+    arrivals = tuple((phase, place) for phase, place, models in inside if models >= AGREED)
+    unknown = tuple((None, place - reach, place + reach) for _, place, models in inside if models < AGREED)
+    return Record(name, "continuous", samples, arrivals, unknown)
+
+
+def _read_picks(path: Path) -> dict[tuple[str, str], list[tuple[str, int, int]]]:
+    """(network, station) → (phase, time in ns, how many pickers agree)."""
+    if not path.is_file():
+        raise TrainingDataError(f"{path}: no such file, wanted the consensus picks of the archive")
+    found: dict[tuple[str, str], list[tuple[str, int, int]]] = {}
+    with path.open(encoding="utf-8", newline="") as text:
+        for row in csv.DictReader(text):
+            pick = row["phase"], parse_time(row["time"]), int(row["n_models"])
+            found.setdefault((row["network"], row["station"]), []).append(pick)
+    return found
+
+
+def mems_records(path: Path, preprocess: Preprocess, *, left_out: Iterable[str]) -> Iterator[Record]:
+    """Long int16 records of MEMS sensors (`.npz`: samples, start, n, fs, id) with the picks in `<name>_picks.csv`.
+
+    Parameters
+    ----------
+    left_out
+        Beginnings of ids that must not be used: the validation's.
+    """
+    picks: dict[str, list[tuple[str, float, int]]] = {}
+    with path.with_name(f"{path.stem}_picks.csv").open(encoding="utf-8", newline="") as text:
+        for row in csv.DictReader(text):
+            picks.setdefault(row["id"], []).append((row["phase"], float(row["sample"]), int(row["n_models"])))
+    rate = preprocess.manifest.sampling_rate
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: np.asarray(file[name]) for name in ("samples", "start", "n", "fs", "id")}
+    for start, npts, fs, name in zip(*(arrays[key] for key in ("start", "n", "fs", "id")), strict=True):
+        if any(str(name).startswith(each) for each in left_out):
+            continue
+        rows = arrays["samples"][start : start + 3 * npts].reshape(3, -1)
+        samples = preprocess.record(rows, float(fs))
+        placed = [(phase, place * rate / float(fs), models) for phase, place, models in picks.get(str(name), [])]
+        yield _record(f"mems.{name}", samples, placed, rate)

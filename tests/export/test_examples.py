@@ -1,0 +1,128 @@
+"""Training examples: targets stand where the onsets stand, masks hide what is unknown, draws can be repeated."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seisedge.export.examples import ExampleMaker, ExampleOptions
+from seisedge.export.records import Record
+
+WIDTH = 1024
+PLAIN = ExampleOptions(
+    shares=(1.0, 0.0, 0.0, 0.0, 0.0),
+    stretch=0,
+    superpose_event=0,
+    superpose_noise=0,
+    white_noise=0,
+    turn=0,
+    drop_horizontals=0,
+    drop_one=0,
+    swap=0,
+    clip=0,
+    coarse_counts=0,
+    narrow_band=0,
+    glitch=0,
+    starts_late=0,
+)
+"""Nothing is changed but the polarities."""
+
+
+def _event(npts: int = 4000, place: int = 2000) -> Record:
+    """Silence, from the P on ones, from the S on twos."""
+    samples = np.zeros((3, npts), np.float32)
+    samples[:, place:] = 1
+    samples[:, place + 300 :] = 2
+    return Record("event", "event", samples, (("P", float(place)), ("S", float(place + 300))))
+
+
+NOISE = Record("noise", "noise", np.random.default_rng(5).standard_normal((3, 3000)).astype(np.float32))
+BUSY = dataclasses.replace(_event(), id="busy", kind="continuous", unknown=((None, 500.0, 700.0),))
+
+
+def _maker(options: ExampleOptions, *records: Record) -> ExampleMaker:
+    return ExampleMaker(
+        records or (_event(), NOISE, BUSY), options, width=WIDTH, rate=100.0, labels=("P", "S"), vertical=0
+    )
+
+
+def test_a_target_peaks_at_the_onset() -> None:
+    samples, targets, _ = _maker(PLAIN).batch(40, np.random.default_rng(0))
+    for x, target in zip(np.abs(samples), targets, strict=True):
+        for level, row in ((1, target[0]), (2, target[1])):
+            if x.max() >= level > x[0, 0]:  # the onset lies inside
+                assert abs(int(row.argmax()) - int(np.argmax(x[0] >= level))) <= 0
+                assert row.max() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_stretched_example_keeps_its_onsets() -> None:
+    samples, targets, _ = _maker(dataclasses.replace(PLAIN, stretch=1.0)).batch(40, np.random.default_rng(1))
+    checked = 0
+    for x, target in zip(np.abs(samples), targets, strict=True):
+        if x[0, 0] < 0.5 <= x[0].max() and target[0].max() > 0.9:
+            assert abs(int(target[0].argmax()) - int(np.argmax(x[0] >= 0.5))) <= 1
+            checked += 1
+    assert checked > 10
+
+
+def test_what_is_unknown_has_no_weight_and_what_is_known_has() -> None:
+    record = dataclasses.replace(_event(), unknown=((None, 1900.0, 2100.0), ("S", 2500.0, 4000.0)))
+    _, targets, weights = _maker(PLAIN, record).batch(30, np.random.default_rng(2))
+    for target, weight in zip(targets, weights, strict=True):
+        at = int(target[0].argmax())
+        if 150 < at < WIDTH - 150 and target[0].max() > 0.99:
+            assert weight[0, at] == 1  # the P itself
+            assert weight[0, at - 80] == weight[1, at - 80] == 0
+            assert weight[0, at - 120] == 1
+            if at + 700 < WIDTH:
+                assert weight[1, at + 600] == 0
+                assert weight[0, at + 600] == 1
+
+
+def test_a_record_that_is_too_short_stands_in_silence() -> None:
+    short = _event(npts=500, place=200)
+    samples, targets, _ = _maker(PLAIN, short).batch(10, np.random.default_rng(3))
+    assert all(np.count_nonzero(each[0]) == 300 for each in samples)
+    assert all(target[0].max() > 0.99 for target in targets)
+
+
+def test_the_vertical_alone_is_left_when_the_horizontals_are_dropped() -> None:
+    samples, _, _ = _maker(dataclasses.replace(PLAIN, drop_horizontals=1.0)).batch(10, np.random.default_rng(4))
+    assert not samples[:, 1:].any()
+    assert samples[:, 0].any()
+
+
+def test_false_picks_are_drawn_again() -> None:
+    maker = _maker(dataclasses.replace(PLAIN, shares=(0, 0, 0, 0, 1.0)))
+    marked = dataclasses.replace(NOISE, samples=np.zeros((3, 5000), np.float32))
+    marked.samples[:, 2500] = 9
+    maker.false_picks = [(marked, 2500)]
+    samples, targets, _ = maker.batch(10, np.random.default_rng(6))
+    assert (np.abs(samples).max(axis=(1, 2)) == 9).all()
+    assert not targets.any()
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=15, deadline=None)
+def test_every_example_is_finite_and_can_be_drawn_again(seed: int) -> None:
+    first, second = (_maker(ExampleOptions()).batch(6, np.random.default_rng(seed)) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+    samples, targets, weights = first
+    assert samples.shape == (6, 3, WIDTH)
+    assert targets.shape == weights.shape == (6, 2, WIDTH)
+    assert all(np.isfinite(each).all() for each in first)
+    assert targets.min() >= 0
+    assert targets.max() <= 1
+
+
+def test_drawing_leaves_the_records_alone() -> None:
+    records = (_event(), NOISE, BUSY)
+    before = [each.samples.copy() for each in records]
+    _maker(ExampleOptions(), *records).batch(60, np.random.default_rng(7))
+    for record, kept in zip(records, before, strict=True):
+        np.testing.assert_array_equal(record.samples, kept)

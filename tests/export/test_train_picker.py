@@ -1,0 +1,170 @@
+"""Training a picker: it learns, goes on where it stopped, and leaves an artefact with its record."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from labelled import write_labelled
+from torch import nn
+
+from seisedge.edge.preprocess import Preprocess
+from seisedge.edge.session import OrtSession
+from seisedge.export.cli import main
+from seisedge.export.dataset import read_labelled
+from seisedge.export.errors import TrainingDataError
+from seisedge.export.networks.edge_picker import WINDOW, EdgePicker
+from seisedge.export.records import Record, labelled_records
+from seisedge.export.registry import find
+from seisedge.export.train_job import draft_manifest
+from seisedge.export.train_picker import PickerOptions, PickerTraining
+
+OPTIONS = PickerOptions(steps=4, batch=4, mine_every=2, mined_records=2)
+SEARCH = dataclasses.replace(OPTIONS, mined_records=9)
+
+
+@pytest.fixture(scope="module")
+def preprocess() -> Preprocess:
+    return Preprocess(draft_manifest(find("edge-picker")))
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory, preprocess: Preprocess) -> tuple[Record, ...]:
+    folder = write_labelled(tmp_path_factory.mktemp("labelled"))
+    found = list(labelled_records(read_labelled(folder / "labelled_train.npz", preprocess), 100.0))
+    noise = np.random.default_rng(0).standard_normal((3, 2 * WINDOW)).astype(np.float32)
+    return (*found, Record("long", "continuous", noise))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums in a fixed order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def _training(preprocess: Preprocess, records: tuple[Record, ...], options: PickerOptions = OPTIONS) -> PickerTraining:
+    torch.manual_seed(0)
+    return PickerTraining(EdgePicker(dropout=0.0), preprocess, records, options)
+
+
+def _weights(training: PickerTraining) -> list[torch.Tensor]:
+    return [each.detach().clone() for each in training.trained.state_dict().values()]
+
+
+def test_the_network_gives_a_probability_for_every_sample() -> None:
+    with torch.inference_mode():
+        probability = EdgePicker().eval()(torch.randn(2, 3, WINDOW))
+    assert probability.shape == (2, WINDOW, 2)
+    assert 0 <= float(probability.min()) <= float(probability.max()) <= 1
+
+
+def test_the_lowest_level_sees_the_whole_window() -> None:
+    """A sample at the one end has a say in the probability at the other."""
+    network = EdgePicker().eval()
+    x = torch.randn(1, 3, WINDOW, requires_grad=True)
+    (gradient,) = torch.autograd.grad(network.logits(x)[0, 0, WINDOW - 1], x)
+    assert gradient[0, :, : WINDOW // 8].abs().sum() > 0
+
+
+def test_a_training_can_be_repeated_to_the_bit(preprocess: Preprocess, records: tuple[Record, ...]) -> None:
+    first, second = (_training(preprocess, records) for _ in range(2))
+    for each in (first, second):
+        each.run()
+    assert first.curve[0]["loss"] == second.curve[0]["loss"]
+    for one, other in zip(_weights(first), _weights(second), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_training_learns(preprocess: Preprocess, records: tuple[Record, ...]) -> None:
+    training = _training(preprocess, records, dataclasses.replace(OPTIONS, steps=40, mine_every=100, average=0.5))
+    training.run(report_every=1)
+    assert training.curve[-1]["loss"] < 0.9 * training.curve[0]["loss"]
+
+
+def test_a_stopped_training_goes_on(preprocess: Preprocess, records: tuple[Record, ...], tmp_path: Path) -> None:
+    state = tmp_path / "state.pt"
+    stopped = _training(preprocess, records)
+
+    def stop(row: dict[str, float]) -> None:
+        if row["step"] == 2:
+            raise KeyboardInterrupt
+
+    stopped.run(stop, report_every=1, keep=state)
+    assert stopped.step == 2
+    resumed = _training(preprocess, records)
+    resumed.load(state)
+    assert resumed.step == 2
+    resumed.run(keep=state)
+    assert resumed.step == OPTIONS.steps
+    again = _training(preprocess, records)
+    again.load(state)
+    assert again.step == OPTIONS.steps
+
+
+def test_the_state_of_another_training_is_refused(
+    preprocess: Preprocess, records: tuple[Record, ...], tmp_path: Path
+) -> None:
+    _training(preprocess, records).save(tmp_path / "state.pt")
+    other = _training(preprocess, records, dataclasses.replace(OPTIONS, seed=1))
+    with pytest.raises(TrainingDataError, match="found a training with other options"):
+        other.load(tmp_path / "state.pt")
+
+
+class _Always(nn.Module):
+    """Picks a P at one sample of every window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        scores = torch.full((len(x), 2, x.shape[2]), -9.0)
+        scores[:, 0, 1000] = 9.0
+        return scores + self.bias
+
+
+def test_false_picks_are_found_where_nothing_is_known_to_be(preprocess: Preprocess) -> None:
+    quiet = Record("quiet", "noise", np.ones((3, WINDOW), np.float32))
+    at_arrival = dataclasses.replace(quiet, id="busy", kind="continuous", arrivals=(("P", 1010.0),))
+    unknown = dataclasses.replace(quiet, id="unknown", unknown=((None, 900.0, 1100.0),))
+    training = PickerTraining(_Always(), preprocess, (quiet, at_arrival, unknown), SEARCH)
+    training.search_false_picks()
+    assert [(record.id, at) for record, at in training.false_picks] == [("quiet", 1000)]
+
+
+def test_the_command_writes_an_artefact_and_its_record(tmp_path: Path) -> None:
+    folder, output = write_labelled(tmp_path / "labelled"), tmp_path / "picker.onnx"
+    command = ["train", "edge-picker", "--data", str(folder), "--steps", "2", "--state", str(tmp_path / "s.pt")]
+    done = CliRunner().invoke(main, [*command, "-o", str(output)])
+    assert done.exit_code == 0, done.output
+    record = json.loads(output.with_suffix(".json").read_text())
+    assert record["options"]["steps"] == 2
+    session = OrtSession(output)
+    session.check_golden()
+    assert session.manifest.name == "edge-picker"
+    assert session.manifest.verification.quality == record["scores"]
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        ("edge-picker", ["--epochs", "3"], "--epochs: edge-picker gives values per sample, wanted --steps"),
+        ("seismo-performer", ["--steps", "3"], "--steps: seismo-performer gives classes per window"),
+    ],
+)
+def test_options_of_the_other_kind_of_training_are_refused(
+    tmp_path: Path, model: str, options: list[str], message: str
+) -> None:
+    command = ["train", model, "--data", str(tmp_path), "-o", str(tmp_path / "x.onnx"), *options]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 2
+    assert message in done.output

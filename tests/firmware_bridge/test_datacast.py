@@ -1,0 +1,134 @@
+"""Raspberry Shake's datacast: the recorded packets against the miniSEED of the same time, grammar, loss, damage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensor_packets import datacast_lines
+from shared_data import SHARED, needs_shared
+from wire_laws import assert_any_portions_give_the_same, decode_all, fuzz, same_packets
+
+from seisedge.firmware_bridge import Packet, PacketFlag, decode_record, read_headers
+from seisedge.firmware_bridge.datacast import DatacastDecoder, encode_datacast
+
+START = 1_580_372_810_003_000_000
+
+
+def packets(count: int, rate: float = 100.0, npts: int = 25) -> list[Packet]:
+    rng = np.random.default_rng(count)
+    whole = Packet("FDSN:AM_SHAKE_00_E_H_Z", START, rate, rng.integers(-(2**31), 2**31, count * npts).astype(np.int32))
+    return [whole.cut(i * npts, (i + 1) * npts) for i in range(count)]
+
+
+@needs_shared
+def test_the_recorded_packets_are_the_miniseed_of_the_same_time() -> None:
+    found, damaged = decode_all(lambda: DatacastDecoder("AM", "R24FA", "00"), datacast_lines())
+    assert (len(found), damaged) == (440 * 4, 0)
+    assert {(each.sampling_rate, int(each.flags)) for each in found} == {(100.0, 0)}
+    buffer = (SHARED / "rsudp" / "testdata_AM.R24FA.mseed").read_bytes()
+    compared = 0
+    for header in read_headers(buffer):
+        record = decode_record(buffer[header.offset : header.offset + header.length])
+        ours = [each for each in found if each.source_id == record.source_id]
+        start_ns, joined = ours[0].starttime_ns, np.concatenate([each.samples for each in ours])
+        first = round((record.starttime_ns - start_ns) / 1e7)
+        assert abs(record.starttime_ns - start_ns - first * 10_000_000) < 1_000_000
+        begin, end = max(first, 0), min(first + record.samples.size, joined.size)
+        if end > begin:
+            np.testing.assert_array_equal(joined[begin:end], record.samples[begin - first : end - first])
+            compared += end - begin
+    assert compared == 440 * 25 * 4
+
+
+@needs_shared
+def test_writing_gives_the_recorded_bytes() -> None:
+    lines = datacast_lines()[:40]
+    found, _ = decode_all(lambda: DatacastDecoder(sampling_rate=100.0), lines)
+    assert [encode_datacast(each) for each in found] == lines
+
+
+@settings(max_examples=40)
+@given(st.sampled_from([10.0, 50.0, 100.0, 125.0, 200.0, 500.0, 1000.0]), st.integers(0, 100), st.booleans())
+def test_any_rate_with_jittered_stamps_comes_back(rate: float, seed: int, is_float: bool) -> None:  # noqa: FBT001
+    rng = np.random.default_rng(seed)
+    sent = packets(8, rate)
+    if is_float:
+        sent = [Packet(p.source_id, p.starttime_ns, rate, (p.samples / 1024 + 0.125).astype(np.float32)) for p in sent]
+    jittered = [
+        Packet(p.source_id, p.starttime_ns + int(rng.integers(-450_000, 450_000)), rate, p.samples) for p in sent
+    ]
+    found, damaged = decode_all(DatacastDecoder, [encode_datacast(each) for each in jittered])
+    assert (len(found), damaged) == (8, 0)
+    for a, b in zip(found, sent, strict=True):
+        assert (a.sampling_rate, a.flags) == (rate, PacketFlag.NONE)
+        assert abs(a.starttime_ns - b.starttime_ns) <= 2_000_000
+        assert a.samples.dtype == b.samples.dtype
+        np.testing.assert_array_equal(a.samples, b.samples)
+
+
+def test_a_rate_of_its_own_needs_four_packets() -> None:
+    wires = [encode_datacast(each) for each in packets(6, 93.0)]
+    assert decode_all(DatacastDecoder, wires[:3])[0] == []
+    found, _ = decode_all(DatacastDecoder, wires)
+    assert len(found) == 6
+    assert found[0].sampling_rate == pytest.approx(93.0, rel=0.005)
+
+
+def test_loss_order_and_repetition_are_told() -> None:
+    wires = [encode_datacast(each) for each in packets(8)]
+    found, _ = decode_all(DatacastDecoder, [wires[i] for i in (0, 1, 4, 3, 4, 5)])
+    assert [each.flags for each in found] == [
+        0, 0, PacketFlag.SEQUENCE_GAP, PacketFlag.REORDERED, PacketFlag.DUPLICATE, 0,
+    ]  # fmt: skip
+    stepped = packets(8)[3]
+    step = encode_datacast(Packet(stepped.source_id, stepped.starttime_ns + 50_000_000, 100.0, stepped.samples))
+    assert decode_all(DatacastDecoder, [*wires[:3], step])[0][-1].flags == PacketFlag.CLOCK_STEP
+
+
+def test_the_first_step_over_a_hole_does_not_set_the_rate() -> None:
+    wires = [encode_datacast(each) for each in packets(8, 93.0)]
+    found, _ = decode_all(DatacastDecoder, [wires[i] for i in (0, 3, 4, 5, 6, 7)])
+    assert found[0].sampling_rate == pytest.approx(93.0, rel=0.005)
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"{'EHZ', 1580372810.003}",
+        b"{'EHZ', 1580372810.003, }",
+        b"{'EHZ', 1580372810.003, 1, __import__('os')}",
+        b"{'EHZ', 1580372810.003, 1 2}",
+        b"{'EH', 1580372810.003, 1}",
+        b"{'EHZ', -1, 1}",
+        b"{'EHZ', 1580372810.003, 99999999999}",
+        b"{'EHZ', 1580372810.003, 4294967296}",
+        b"{'EHZ', 1580372810.003, nan}",
+        b"TERM}",
+        b"{" * 9000,
+    ],
+)
+def test_what_breaks_the_grammar_is_damage(wire: bytes) -> None:
+    good = [encode_datacast(each) for each in packets(2)]
+    found, damaged = decode_all(DatacastDecoder, [wire, *good])
+    assert damaged == 1
+    assert len(found) == 2
+
+
+def test_any_portions_give_the_same() -> None:
+    stream = b"\n".join(encode_datacast(each) for each in packets(6))
+    assert len(assert_any_portions_give_the_same(DatacastDecoder, stream, b"\n{'EHZ', 15803")) == 6
+
+
+def test_decode_after_encode_after_decode() -> None:
+    wires = [encode_datacast(each) for each in packets(5)]
+    once, _ = decode_all(DatacastDecoder, wires)
+    twice, _ = decode_all(DatacastDecoder, [encode_datacast(each) for each in once])
+    assert same_packets(once, twice)
+
+
+def test_fuzz() -> None:
+    wires = [encode_datacast(each) for each in packets(4, npts=6)]
+    for is_stream in (True, False):
+        fuzz(lambda: DatacastDecoder(sampling_rate=100.0), wires, 1000, 3 + is_stream, is_stream=is_stream)
