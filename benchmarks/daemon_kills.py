@@ -1,4 +1,4 @@
-"""SIGKILL at random moments with a mosquitto broker that goes up and down: is every pick published, under one id?
+"""SIGKILL at random moments with a mosquitto broker that goes up and down: every pick is published, under one id.
 
 PYTHONPATH=tests python benchmarks/daemon_kills.py [--kills 100] [--seed 0]
 """
