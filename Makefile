@@ -110,6 +110,9 @@ readme: setup ## make the README's tables anew
 demo: $(VENV)/.demo ## picks of a real record, with a picture: demo/picks.png
 	$(BIN)/python docs/demo.py
 
+demo-daemon: $(VENV)/.demo ## a real record, live, into a daemon on loopback: picks and the page
+	$(BIN)/python docs/daemon_demo.py
+
 check: lint types test test-jit test-nojit test-install ## all that CI runs
 
-.PHONY: bench-quick bench-artefacts help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo check bench-kernels startup firmware-qemu
+.PHONY: bench-quick bench-artefacts help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo demo-daemon check bench-kernels startup firmware-qemu

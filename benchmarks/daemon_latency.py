@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from unittest import mock
 
 import click
 import numpy as np
@@ -26,6 +27,7 @@ import numpy as np
 from seisedge.edge.daemon import intake
 from seisedge.edge.daemon.config import parse_config
 from seisedge.edge.daemon.service import Service
+from seisedge.edge.daemon_cli import SWITCH_S
 from seisedge.edge.sources import Source, SourceCounts
 from seisedge.firmware_bridge import Packet
 
@@ -39,25 +41,24 @@ class PacedSource:
 
     def __init__(self, stations: int, seconds: float) -> None:
         self.url, self.counts, self.position = "paced", SourceCounts(), None
-        self._seconds = seconds
+        self.seconds, self.stations = seconds, stations
         rng = np.random.default_rng(0)
         times = np.arange(60 * 100) / RATE
         loud = 1 + 60 * ((times % 9.0) < 1.5)
         self._waves = [(20 * loud * rng.standard_normal(times.size)).round().astype(np.int32) for _ in range(8)]
-        self._stations = stations
         self.late_s: list[float] = []
 
     async def packets(self) -> AsyncGenerator[Packet, None]:
         """Give each packet when it is due."""
         begin, start_ns = time.monotonic(), time.time_ns()
-        for step in range(round(self._seconds / PERIOD_S)):
+        for step in range(round(self.seconds / PERIOD_S)):
             first = step * SAMPLES % 5950
-            for station in range(self._stations):
-                due = begin + (step + 1 + station / self._stations) * PERIOD_S
+            for station in range(self.stations):
+                due = begin + (step + 1 + station / self.stations) * PERIOD_S
                 wait = due - time.monotonic()
                 await asyncio.sleep(max(0.0, wait))
                 self.late_s.append(max(0.0, time.monotonic() - due))
-                offset_ns = round((step + station / self._stations) * PERIOD_S * 1e9)
+                offset_ns = round((step + station / self.stations) * PERIOD_S * 1e9)
                 for number, letter in enumerate(LETTERS):
                     wave = self._waves[(station + number) % 8]
                     samples = wave[first : first + SAMPLES].copy()
@@ -74,11 +75,10 @@ async def measure(stations: int, seconds: float, stride: int, folder: str) -> st
     """Run one load; give its line."""
     source = PacedSource(stations, seconds)
 
-    def open_paced(url: str, *, resume: str | None = None) -> Source:
-        del url, resume
+    def open_paced(text: str, *, resume: str | None = None) -> Source:
+        del text, resume
         return source
 
-    intake.open_source = open_paced
     config = parse_config(
         f"""
 [daemon]
@@ -102,7 +102,13 @@ fsync = false
 """,
         "benchmark",
     )
-    service = Service(config, until_end=True)
+    with mock.patch.object(intake, "open_source", open_paced):
+        return await load_of(Service(config, until_end=True), source, stride)
+
+
+async def load_of(service: Service, source: PacedSource, stride: int) -> str:
+    """Run a service over its source; give the table's line."""
+    seconds = source.seconds
     task = asyncio.ensure_future(service.run())
     await asyncio.sleep(10.0)  # the first windows are long behind then
     cpu, wall = cpu_s(), time.monotonic()
@@ -115,9 +121,12 @@ fsync = false
     late = sorted(source.late_s)[int(0.99 * len(source.late_s))]
     with contextlib.suppress(asyncio.CancelledError):
         await task
+    figures_of_stations = (
+        f"| {source.stations} | {stride / 100:g} | {1000 * (p50 or 0):.2f} | {1000 * (p99 or 0):.2f} |"
+    )
     return (
-        f"| {stations} | {stride / 100:g} | {1000 * (p50 or 0):.2f} | {1000 * (p99 or 0):.2f} | {figures.count} | "
-        f"{100 * load:.1f} % | {windows / seconds:.0f} | {1000 * (inference or 0):.2f} | {dropped} | {1000 * late:.1f} |"
+        f"{figures_of_stations} {figures.count} | {100 * load:.1f} % | {windows / seconds:.0f} | "
+        f"{1000 * (inference or 0):.2f} | {dropped} | {1000 * late:.1f} |"
     )
 
 
@@ -129,6 +138,7 @@ def main(stations: str, seconds: float, stride: int) -> None:
     """Measure each number of stations in turn, and print a table."""
     core = min(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {core})
+    sys.setswitchinterval(SWITCH_S)  # as `edge-daemon run` does
     names = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from seisedge.edge.errors import DataError
+from seisedge.edge.errors import DataError, UsageError
 from seisedge.edge.picks import StationId
 from seisedge.edge.sources import Source, open_source
 from seisedge.edge.stations import station_of
@@ -67,6 +67,27 @@ class Stations:
         return station, self._known[station]
 
 
+def require_possible(part: SourcePart) -> None:
+    """Refuse a source that cannot be made; nothing is opened yet.
+
+    Raises
+    ------
+    SeisedgeError
+        See `open_source`.
+    """
+    open_source(part.url)
+
+
+def _open(part: SourcePart, resume: str | None) -> Source:
+    """Make a source that goes on at its place; a place of another source of that name is worth nothing."""
+    if resume is not None:
+        try:
+            return open_source(part.url, resume=resume)
+        except UsageError as error:
+            _LOG.warning("source %s: begins anew: %s", part.label, error)
+    return open_source(part.url)
+
+
 class Intake:
     """Reads one source until it ends or is stopped.
 
@@ -82,10 +103,11 @@ class Intake:
 
     def __init__(self, part: SourcePart, stations: Stations, clock: Clock, resume: str | None) -> None:
         self.part = part
-        self.source: Source = open_source(part.url, resume=resume)
+        self.source: Source = _open(part, resume)
         self._stations, self._clock = stations, clock
         self._space = asyncio.Event()
-        self._number = 0
+        self.taken = 0
+        """Packets that went into an inbox."""
         self._resume = ResumePoints(stations.config.daemon.history_s)
         self.arrived_ns: int | None = None
         self.ended = False
@@ -123,9 +145,9 @@ class Intake:
         if route is None or not packet.samples.size:
             return
         station, worker = route
-        self._number += 1
-        arrival = Arrival(self.label, self._number, station, packet, self._clock.now_ns(), self.arrived_ns)
-        self._resume.add(self._number, packet.time_of(packet.samples.size - 1), self.source)
+        self.taken += 1
+        arrival = Arrival(self.label, self.taken, station, packet, self._clock.now_ns(), self.arrived_ns)
+        self._resume.add(self.taken, packet.time_of(packet.samples.size - 1), self.source)
         while not worker.inbox.put(arrival, bound=self.part.queue_packets, waits=self.part.waits):
             self._space.clear()
             with contextlib.suppress(asyncio.TimeoutError):

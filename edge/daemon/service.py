@@ -17,7 +17,7 @@ from .clock import Clock, SystemClock
 from .config import Config, read_address
 from .delivery import Delivery
 from .health import health_of, is_stalled
-from .intake import Intake, Stations
+from .intake import Intake, Stations, require_possible
 from .notify import Notifier
 from .outbox import Outbox
 from .pipeline import Model
@@ -143,6 +143,8 @@ class Service:
             _require_same(self.config, config)
             sessions = await asyncio.to_thread(load_sessions, config)
             changed = [each for each in config.sink if self._parts.get(each.label) != each]
+            for part in config.source:
+                require_possible(part)
             opened = {each.label: open_sink(each) for each in changed}
         except SeisedgeError as error:
             self.last_reload_problem = str(error)

@@ -1,13 +1,20 @@
-"""A real record through SeedLink: the final picks are those of `edge-scan` on the files, bit for bit."""
+"""A real record through SeedLink, datagrams and a serial line: the picks are those of `edge-scan`, bit for bit."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import os
+import socket
+import tty
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import daemon_rig as rig
+import numpy as np
 import pytest
+from mosquitto_broker import free_port
 from seedlink_server import SeedLinkServer
 from shared_data import SHARED, needs_shared
 
@@ -16,17 +23,19 @@ from seisedge.edge.daemon.config import parse_config
 from seisedge.edge.daemon.service import Service
 from seisedge.edge.session import OrtSession
 from seisedge.edge.times import format_time
-from seisedge.firmware_bridge import read_headers
+from seisedge.firmware_bridge import decode_record, read_headers
+from seisedge.firmware_bridge.frame import Channel, Frame, encode_frame
+from seisedge.firmware_bridge.frame_decoder import stuffed_frame
 
 CX = SHARED / "mseed" / "cx_20140501"
 BYTES = 300_000  # of each file: about 20 minutes
 
 
-def cut(folder: Path) -> list[Path]:
+def cut(folder: Path, size: int = BYTES) -> list[Path]:
     """The first whole records of each of PB01's files."""
     found: list[Path] = []
     for path in sorted(CX.glob("*PB01*")):
-        content = path.read_bytes()[: BYTES // 512 * 512]
+        content = path.read_bytes()[: size // 512 * 512]
         target = folder / path.name
         target.write_bytes(content)
         found.append(target)
@@ -54,6 +63,38 @@ def by_time(paths: list[Path]) -> bytes:
             (each.endtime_ns, content[each.offset : each.offset + each.length]) for each in read_headers(content)
         ]
     return b"".join(record for _, record in sorted(records, key=lambda each: each[0]))
+
+
+def frames(content: bytes, samples: int = 200) -> list[Frame]:
+    """The record as a digitizer's own frames, one component each, in the order of time."""
+    found: list[Frame] = []
+    for header in read_headers(content):
+        whole = decode_record(content[header.offset : header.offset + header.length])
+        for at in range(0, whole.samples.size, samples):
+            part = whole.cut(at, min(at + samples, whole.samples.size))
+            column = np.ascontiguousarray(part.samples.astype(np.int32)[:, np.newaxis])
+            about = (Channel(header.source_id[-1]),)
+            found.append(Frame(7, 0, part.starttime_ns, (100, 1), column, about, sample_bytes=4))
+    found.sort(key=lambda each: each.starttime_ns)
+    return [dataclasses.replace(each, sequence=number) for number, each in enumerate(found)]
+
+
+async def played(folder: Path, url: str, sent: list[Frame], send: Callable[[Frame], None], every: int = 50) -> None:
+    """Run a daemon on a source, and give it the frames as fast as it takes them."""
+    service = Service(parse_config(config(folder, url), "x"), until_end=True)
+    task = asyncio.ensure_future(service.run())
+    await rig.until(lambda: bool(service.intakes))
+    source: Any = service.intakes[0].source
+    await rig.until(lambda: source.bound.is_set() if hasattr(source, "bound") else source.counts.connects > 0)
+    for number, frame in enumerate(sent):
+        send(frame)
+        if number % every == every - 1 or number == len(sent) - 1:
+            await rig.until(lambda wanted=number + 1: source.counts.packets >= wanted)  # type: ignore[misc]
+    await rig.until(lambda: service.intakes[0].taken == len(sent))
+    for each in service.tasks.values():
+        each.cancel()
+    assert await task == 0
+    assert source.counts.damaged == 0
 
 
 def config(folder: Path, url: str) -> str:
@@ -85,8 +126,7 @@ def test_seedlink(tmp_path: Path, *, interrupted: bool) -> None:
         await server.start()
         service = Service(parse_config(config(tmp_path, f"{server.url}?streams=CX_PB01"), "x"), until_end=True)
         task = asyncio.ensure_future(service.run())
-        await rig.until(lambda: bool(service.intakes) and service.intakes[0].source.counts.packets >= records)
-        await rig.until(lambda: service.workers[0].inbox.depth() == 0)
+        await rig.until(lambda: bool(service.intakes) and service.intakes[0].taken >= records)
         for each in service.tasks.values():
             each.cancel()
         assert await task == 0
@@ -97,3 +137,38 @@ def test_seedlink(tmp_path: Path, *, interrupted: bool) -> None:
     wanted = scanned(paths)
     assert rig.published_picks(rig.rows_of(tmp_path)) == wanted
     assert len(wanted) > 10
+
+
+@needs_shared
+def test_datagrams(tmp_path: Path) -> None:
+    paths = cut(tmp_path)
+    port = free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(("127.0.0.1", port))
+        url = f"udp://127.0.0.1:{port}?format=native&station=CX.PB01"
+        asyncio.run(played(tmp_path, url, frames(by_time(paths)), lambda frame: _all_sent(sender, frame)))
+    assert rig.published_picks(rig.rows_of(tmp_path)) == scanned(paths)
+
+
+def _all_sent(sender: socket.socket, frame: Frame) -> None:
+    sender.send(encode_frame(frame))
+
+
+@needs_shared
+def test_a_serial_line(tmp_path: Path) -> None:
+    paths = cut(tmp_path, 80_000)  # a line takes a frame at a time
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+
+    def send(frame: Frame) -> None:
+        rest = memoryview(stuffed_frame(frame))
+        while rest:
+            rest = rest[os.write(ours, rest[:1024]) :]
+
+    try:
+        url = f"serial:{os.ttyname(theirs)}?baud=921600&station=CX.PB01"
+        asyncio.run(played(tmp_path, url, frames(by_time(paths)), send, 2))
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert rig.published_picks(rig.rows_of(tmp_path)) == scanned(paths)

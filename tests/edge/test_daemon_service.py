@@ -130,7 +130,8 @@ def test_a_reload_goes_on_with_the_same_streams(
         assert await service.reload(lambda: parse_config(text + more, "x"))
         opened[0].add(sent[half:])
         await rig.until(lambda: opened[0].position == str(len(sent)) and service.workers[0].inbox.depth() == 0)
-        assert len(opened) == 1
+        assert opened[0].counts.connects == 1
+        assert all(each.counts.connects == 0 for each in opened[1:])  # only looked at
         service.stop()
         await task
         for worker in service.workers:
