@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,17 +41,22 @@ def first_result(artefact: Path, engine: Engine) -> FirstResult:
     """
     began = time.perf_counter()
     command = [sys.executable, "-m", "seisedge.edge.bench.first_result"]
-    process = subprocess.Popen(  # noqa: S603 - this package's own module
-        [*command, str(artefact), engine.provider, str(engine.threads)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    with process:
-        line = process.stdout.readline() if process.stdout else b""
-        seconds = time.perf_counter() - began
-        try:
-            rest, error = process.communicate(timeout=_MOST_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise ModelError(f"{artefact}: found no result in {_MOST_S} s, wanted one") from None
+    # Into a file, since nobody reads it before the end; and both lines through one reader, which may take them at once.
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(  # noqa: S603 - this package's own module
+            [*command, str(artefact), engine.provider, str(engine.threads)], stdout=subprocess.PIPE, stderr=errors
+        )
+        limit = threading.Timer(_MOST_S, process.kill)
+        limit.start()
+        with process:
+            line = process.stdout.readline() if process.stdout else b""
+            seconds = time.perf_counter() - began
+            rest = process.stdout.read() if process.stdout else b""
+        limit.cancel()
+        errors.seek(0)
+        error = errors.read()
+    if process.returncode == -signal.SIGKILL and seconds > _MOST_S:
+        raise ModelError(f"{artefact}: found no result in {_MOST_S} s, wanted one")
     if process.returncode:
         reason = " ".join(error.decode(errors="replace").split()[-40:])
         raise ModelError(f"{artefact}: a fresh process failed on it: {reason}")

@@ -105,6 +105,7 @@ state = "{folder}/state"
 listen = ""
 [[source]]
 url = "{url}"
+when_full = "wait"  # a loaded machine must not drop what the test sends
 [[sink]]
 type = "jsonl"
 path = "{folder}/picks.jsonl"
