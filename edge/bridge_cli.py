@@ -19,18 +19,19 @@ from seisedge.firmware_bridge import Packet, encode_records
 
 from .errors import SeisedgeError, UsageError
 from .packet_lines import json_line, text_line
-from .recorder import ENCODERS, Encoder, Recorder
+from .recorder import Recorder
 from .replay import ReplayCounts, ReplayOptions, replay
 from .senders import sender_to
 from .server_info import info_lines
-from .sources import Source, SourceCounts, open_source
+from .sources import Source, SourceCounts, SourceUrl, open_source
+from .sources.formats import FORMATS, Encoder
 from .sources.urls import parse_url
 
 _INTERRUPTED = 130
 _WATCH_S = 0.5
 _SIZES = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 _SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
-_FORMATS = ("mseed", "mseed3", *(suffix.lstrip(".") for suffix in ENCODERS))
+_FORMATS = ("mseed", "mseed3", *(name for name, each in FORMATS.items() if each.encoder is not None))
 
 _EPILOG = """\b
 Examples:
@@ -39,7 +40,9 @@ Examples:
   edge-bridge day.mseed --json | head                            look into a file
   edge-bridge info seedlink://geofon.gfz.de                      stations of a server
   edge-bridge replay day.mseed --to tcp://localhost:4000 --speed 10 --drop 1% --jitter 20ms
+  edge-bridge replay day.mseed --to udp://localhost:8888 --format datacast
   edge-bridge convert growing.mseed day.mseed3
+  edge-bridge convert "file:day.frames?station=CH.HOME&channels=HNZ,HNN,HNE" day.mseed
 
 \b
 A SOURCE is a file, a folder, - (stdin) or a URL: seedlink:// seedlinks:// datalink:// sds: file:
@@ -71,7 +74,9 @@ def cli() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--samples", is_flag=True, help="With --json: the samples as well.")
 @click.option(
-    "--record", type=click.Path(path_type=Path), help="Write to a .mseed (2) or .mseed3 file, not the screen."
+    "--record",
+    type=click.Path(path_type=Path),
+    help="Write to a .mseed (2), .mseed3, .frames (native) or .datacast file.",
 )
 @click.option("--encoding", help="steim2, steim1, int16, int32 or float32; the sensor's own type without it.")
 @click.option("--rotate", metavar="SIZE", help="Begin another file at this size, such as 100M.")
@@ -186,22 +191,41 @@ def replay_command(  # noqa: PLR0913, PLR0917 - one parameter per option
 async def _replay(
     source: Source, target: str, kind: str, options: ReplayOptions, counts: ReplayCounts, *, now: bool
 ) -> None:
-    async with sender_to(parse_url(target), _encoder(kind)) as send:
-        with click.progressbar(length=1, label=source.url, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
-            packets = _shown(source, bar, now=now)
+    to, size = parse_url(target), _bytes_of(source)
+    async with sender_to(to, _encoder(kind, to)) as send:
+        hidden = not sys.stderr.isatty()
+        with click.progressbar(length=size or 1, label=source.url, file=sys.stderr, hidden=hidden) as bar:
+            packets = _shown(source, bar, size, now=now)
             await replay(packets, options, send, clock=time.monotonic, sleep=asyncio.sleep, counts=counts)
 
 
-async def _shown(source: Source, bar: Any, *, now: bool) -> AsyncGenerator[Packet, None]:  # noqa: ANN401 - click's bar
-    """Yield a source's packets; moved in time if wanted; the bar counts them."""
+async def _shown(
+    source: Source,
+    bar: Any,  # noqa: ANN401 - click's bar
+    size: int | None,
+    *,
+    now: bool,
+) -> AsyncGenerator[Packet, None]:
+    """Yield a source's packets; moved in time if wanted; the bar shows bytes of `size`, or counts packets."""
     shift_ns: int | None = None
+    shown = 0
     async with aclosing(cast("AsyncGenerator[Packet, None]", source.packets())) as packets:
         async for packet in packets:
             if shift_ns is None:
                 shift_ns = time.time_ns() - packet.starttime_ns if now else 0
-            bar.length = source.counts.packets + 1  # how many there will be is not known
-            bar.update(1)
+            if size is None:
+                bar.length = source.counts.packets + 1  # how many there will be is not known
+            done = source.counts.packets if size is None else min(source.counts.received_bytes, size)
+            bar.update(done - shown)
+            shown = done
             yield replace(packet, starttime_ns=packet.starttime_ns + shift_ns)
+
+
+def _bytes_of(source: Source) -> int | None:
+    """Size of a source that is one regular file; None of any other."""
+    url = parse_url(source.url)
+    path = Path(url.path)
+    return path.stat().st_size or None if url.scheme == "file" and url.path != "-" and path.is_file() else None
 
 
 @cli.command()
@@ -210,7 +234,7 @@ async def _shown(source: Source, bar: Any, *, now: bool) -> AsyncGenerator[Packe
 @click.option("--encoding", help="For miniSEED: steim2, steim1, int16, int32 or float32; the sensor's type without it.")
 @click.option("--force", is_flag=True, help="Replace OUTPUT where it is there already.")
 def convert(source: str, output: Path, encoding: str | None, force: bool) -> None:  # noqa: FBT001 - a flag
-    """Write the packets of SOURCE to OUTPUT in the format that its suffix names: .mseed (2), .mseed3."""
+    """Write the packets of SOURCE to OUTPUT as its suffix says: .mseed (2), .mseed3, .frames, .datacast."""
     opened = open_source(source)
     if output.exists():
         if not force:
@@ -222,10 +246,13 @@ def convert(source: str, output: Path, encoding: str | None, force: bool) -> Non
     _finish(opened.counts)
 
 
-def _encoder(kind: str) -> Encoder:
+def _encoder(kind: str, to: SourceUrl) -> Encoder:
     if kind in {"mseed", "mseed3"}:
         return lambda packet: encode_records(packet, version=2 if kind == "mseed" else 3)
-    return ENCODERS[f".{kind}"]
+    make = FORMATS[kind].encoder
+    if make is None:
+        raise UsageError(f"--format {kind}: found a format that is only read")
+    return make(to.scheme == "udp")
 
 
 def _finish(counts: SourceCounts) -> None:

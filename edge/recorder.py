@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, final
@@ -13,16 +12,12 @@ from seisedge.firmware_bridge import Packet, WireError, encode_records
 from seisedge.firmware_bridge.miniseed_encode import ENCODINGS, Encoding
 
 from .errors import DataError, UsageError
+from .sources.formats import FORMATS, Encoder
 from .strict import suggestion
 
 _MINISEED_2, _MINISEED_3 = (".mseed", ".miniseed", ".ms", ".msd"), (".mseed3", ".ms3")
 _SAMPLES = 4096  # of one channel that wait to be written together
 _LENGTH_2, _LENGTH_3 = 512, 4096
-
-Encoder = Callable[[Packet], list[bytes]]
-
-ENCODERS: dict[str, Encoder] = {}
-"""Suffix → encoder of the formats other than miniSEED, which take packets as they are."""
 
 
 def encoder_of(path: Path, encoding: str | None) -> tuple[Encoder, bool]:
@@ -41,11 +36,13 @@ def encoder_of(path: Path, encoding: str | None) -> tuple[Encoder, bool]:
         return lambda packet: encode_records(packet, chosen, _LENGTH_2, version=2), True
     if suffix in _MINISEED_3:
         return lambda packet: encode_records(packet, chosen, _LENGTH_3, version=3), True
-    if suffix in ENCODERS:
-        if encoding is not None:
-            raise UsageError(f"{path}: found an encoding, wanted none: it is for miniSEED")
-        return ENCODERS[suffix], False
-    known = ", ".join((*_MINISEED_2, *_MINISEED_3, *ENCODERS))
+    for each in FORMATS.values():
+        if each.encoder is not None and suffix in each.suffixes:
+            if encoding is not None:
+                raise UsageError(f"{path}: found an encoding, wanted none: it is for miniSEED")
+            return each.encoder(False), False
+    others = [suffix for each in FORMATS.values() for suffix in each.suffixes]
+    known = ", ".join((*_MINISEED_2, *_MINISEED_3, *others))
     raise UsageError(f"{path}: found suffix {suffix!r}, wanted one of {known}")
 
 

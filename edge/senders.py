@@ -10,11 +10,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from seisedge.firmware_bridge import Packet, SourceId, encode_records
+from seisedge.firmware_bridge import Packet, SourceId, WireError, encode_records
 
 from .errors import DataError, UsageError
-from .recorder import Encoder
 from .sources.datalink import PORT, DataLinkWriter
+from .sources.formats import Encoder
 from .sources.urls import SourceUrl
 
 Send = Callable[[Packet], Awaitable[int]]
@@ -31,7 +31,7 @@ async def sender_to(url: SourceUrl, encode: Encoder) -> AsyncGenerator[Send, Non
     UsageError
         The URL is of no target.
     DataError
-        The target cannot be opened.
+        The target cannot be opened, or the format cannot hold a packet.
     """
     opening = {"udp": _udp, "tcp": _tcp, "serial": _serial, "datalink": _datalink}.get(url.scheme)
     if opening is None:
@@ -43,6 +43,8 @@ async def sender_to(url: SourceUrl, encode: Encoder) -> AsyncGenerator[Send, Non
             yield send
     except OSError as error:
         raise DataError(f"--to {url.text}: {error.strerror or error}") from error
+    except WireError as error:
+        raise DataError(f"--to {url.text}: cannot be sent in this format: {error}") from error
 
 
 @asynccontextmanager

@@ -14,8 +14,8 @@ from seisedge.firmware_bridge import encode_records
 
 from .errors import DataError
 from .sources import SourceUrl
-from .sources.file_formats import HEAD, format_of
 from .sources.files import FileSource
+from .sources.formats import HEAD, format_of
 
 STDIN = Path("-")
 _BLOCK = 1 << 20

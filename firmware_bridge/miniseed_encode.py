@@ -11,6 +11,7 @@ from pymseed import DataEncoding, MiniSEEDError, MS3Record
 from .errors import WireError
 from .miniseed import reason_of
 from .packet import Packet, PacketFlag
+from .source_id import SourceId
 
 Encoding: TypeAlias = Literal["steim2", "steim1", "int16", "int32", "float32"]
 ENCODINGS: dict[Encoding, DataEncoding] = {
@@ -22,6 +23,7 @@ ENCODINGS: dict[Encoding, DataEncoding] = {
 }
 _NATURAL: dict[str, Encoding] = {"int16": "int16", "int32": "steim2", "float32": "float32"}
 _QUESTIONABLE, _LOCKED = 2, 4
+_LONGEST_STATION_2 = 5
 _SAID = {PacketFlag.SATURATED: "DigitizerClipping", PacketFlag.OVERRUN: "MissingData"}
 
 
@@ -42,8 +44,14 @@ def encode_records(
     Raises
     ------
     WireError
-        The samples do not fit into the encoding: floats into integers, or values beyond its bits.
+        The samples do not fit into the encoding: floats into integers, or values beyond its bits; or a station's name
+        is too long for miniSEED 2.
     """
+    if version == 2 and len(SourceId.parse(packet.source_id).station) > _LONGEST_STATION_2:
+        raise WireError(
+            f"miniSEED 2: found station {SourceId.parse(packet.source_id).station}, wanted at most 5 letters, or "
+            "miniSEED 3 (.mseed3); sources of sensors take station=NET.STA"
+        )
     chosen = encoding or _NATURAL[packet.samples.dtype.name]
     is_float = packet.samples.dtype.kind == "f"
     if is_float != (chosen == "float32") or (chosen == "int16" and packet.samples.dtype != np.int16):

@@ -27,8 +27,9 @@ class Naming:
     location
         Empty unless told.
     channels
-        SEED codes such as `HNZ`, in the wire's order; empty: a band code from the rate, N (accelerometer), and the
-        device's name of the axis.
+        SEED codes such as `HNZ`, in the wire's order; where a frame has another number of channels, by the axis that
+        is the code's last letter. Empty: a band code from the rate, N (accelerometer), and the device's name of the
+        axis.
     """
 
     network: str = "XX"
@@ -44,11 +45,14 @@ class Naming:
         WireError
             The device has another number of channels than are named, or an id without a letter or a digit.
         """
-        if self.channels and len(self.channels) != len(axes):
+        chosen = self.channels
+        if chosen and len(chosen) != len(axes):
+            chosen = tuple(code for axis in axes for code in self.channels if code[2] == axis)
+        if self.channels and len(chosen) != len(axes):
             raise WireError(f"device {device}: found {len(axes)} channels, wanted {len(self.channels)} as configured")
         station = self.station or _STATION.sub("", device.upper())[-8:]
         if not station:
             raise WireError(f"device: found the id {device!r}, wanted letters or digits")
         band = next(code for slowest, code in _BANDS if sampling_rate >= slowest)
-        codes = self.channels or tuple(f"{band}N{axis}" for axis in axes)
+        codes = chosen or tuple(f"{band}N{axis}" for axis in axes)
         return tuple(str(SourceId(self.network, station, self.location, code[0], code[1], code[2:])) for code in codes)

@@ -1,6 +1,7 @@
 """Files, folders, archives and pipes.
 
 day.mseed      archive/      -                             all that is there, then the end
+file:day.txt?format=datacast&station=AM.R24FA.00           other formats are told by content, or forced
 file:/data/growing.mseed?follow=yes                        and what is written into it from then on
 sds:/data/archive?streams=CX_PB01:HH?&start=2014-05-01&end=2014-05-02
 """
@@ -24,13 +25,13 @@ from seisedge.edge.times import parse_time
 from seisedge.firmware_bridge import Decoder, MiniSeedDecoder, Packet, WireError
 
 from .connection import in_one_line, is_yes
-from .file_formats import FORMATS, HEAD, OPTIONS, format_of
+from .formats import FORMAT_OPTIONS, HEAD, decoder_of, format_of
 from .sds import day_files
 from .source import Source, SourceCounts
 from .streams import patterns_of
 from .urls import SourceUrl
 
-_OPTIONS = ("streams", "start", "end", "follow", "format", *OPTIONS)
+_OPTIONS = ("streams", "start", "end", "follow", *FORMAT_OPTIONS)
 _PORTION = 1 << 16
 _POLL_S = 0.5
 _STEPS = 64  # packets of an archive between two looks at what else there is to do
@@ -153,7 +154,8 @@ class FileSource:
                     head += portion
                     if len(head) < HEAD and portion:
                         continue
-                    decoder, portion = FORMATS[format_of(head, self._url)].make(self._url), head  # noqa: PLW2901
+                    decoder = decoder_of(self._url, (format_of(head, self._url),), is_message=False)
+                    portion = head  # noqa: PLW2901
                 decoder.feed(portion)
                 if not portion and isinstance(decoder, MiniSeedDecoder):
                     decoder.end()

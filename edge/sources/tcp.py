@@ -14,7 +14,7 @@ from typing import final
 from seisedge.edge.errors import UsageError
 from seisedge.firmware_bridge import Decoder, Packet
 
-from .connection import Backoff, connected, in_one_line, seconds_of
+from .connection import Backoff, connected, in_one_line, limited, seconds_of
 from .formats import NAMING_OPTIONS, decoder_of
 from .inbox import decoded
 from .source import Source, SourceCounts
@@ -90,7 +90,7 @@ class TcpSource:
     async def _connection(self) -> AsyncGenerator[Packet, None]:
         async with connected(self._host, self._port, None) as (reader, _):
             self.counts.connects += 1
-            while data := await asyncio.wait_for(reader.read(_PORTION), self._timeout_s):
+            while data := await limited(reader.read(_PORTION), self._timeout_s):
                 self.backoff.reset()
                 for packet in decoded(self._decoder, data, self.counts):
                     yield packet

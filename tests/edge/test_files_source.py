@@ -182,7 +182,7 @@ def test_inputs_that_make_no_sense_are_refused(tmp_path: Path) -> None:
         "nowhere.mseed": "no such file or folder",
         f"file:{tmp_path}?follow=yes": "wanted one",
         f"file:{text}?folow=yes": "did you mean 'follow'",
-        f"file:{text}?format=csv": "format: unknown 'csv'",
+        f"file:{text}?format=csv": "unknown format 'csv'",
     }.items():
         with pytest.raises(UsageError, match=wanted):
             packets_of(url)

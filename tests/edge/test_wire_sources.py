@@ -374,7 +374,7 @@ def test_an_inbox_that_is_full_drops_the_oldest() -> None:
         ("udp://:8888?sender=home", "wanted an IP address"),
         ("udp://:8888?station=R24FA", "wanted NET.STA"),
         ("udp://:8888?rate=fast", "wanted samples per second"),
-        ("udp://:8888?channels=EHZ", "wanted none"),
+        ("udp://:8888?channels=EHZ", "does not have"),
         ("udp://:8888?vertical=x", "does not have"),
         ("tcp://:4000", "wanted tcp://HOST:PORT"),
         ("tcp://h:4000?channels=Z", "wanted three letters"),
