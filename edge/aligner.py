@@ -153,9 +153,10 @@ class Aligner:
     def is_silent(self, component: int) -> bool:
         """Whether what is settled ends behind the last delivered sample: nothing can join on to it any more."""
         state = self._components[component]
-        if state.known_ns is None or state.expected_ns is None:
+        expected = state.expected_ns
+        if state.known_ns is None or expected is None:
             return False
-        return state.known_ns - state.expected_ns > NANOSECONDS / state.sampling_rate / 2
+        return state.known_ns - expected > NANOSECONDS / state.sampling_rate / 2
 
     def _believe(self, component: int, packet: Packet) -> list[tuple[int, Packet]]:
         """Give the packets to take now: none while one from the future waits for a second."""

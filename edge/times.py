@@ -13,13 +13,13 @@ _MICROSECOND = 1_000
 
 # A sample time that falls on the middle between two indices, up to the nanosecond in which times are kept,
 # always goes to the upper one; without the slack a rounded nanosecond would decide.
-_HALF = Fraction(1, 2) + Fraction(1, 10**6)
+_HALF, _WHOLE = 500_001, 1_000_000
 
 
 def index_at(time_ns: int, rate: Fraction) -> int:
     """Give the index of the sample nearest to a time, from the epoch on at `rate` samples per second."""
-    position = Fraction(time_ns * rate.numerator, NANOSECONDS * rate.denominator) + _HALF
-    return position.numerator // position.denominator
+    divisor = NANOSECONDS * rate.denominator
+    return (_WHOLE * time_ns * rate.numerator + _HALF * divisor) // (_WHOLE * divisor)
 
 
 def time_at(index: int, rate: Fraction) -> int:
