@@ -32,7 +32,7 @@ EDGE_PICKER = Recipe(
         thresholds={"P": Threshold(0.3, 0.15), "S": Threshold(0.3, 0.15)},
         minimum_separation_s=0.5,
         pick_time="peak",
-        blinding_samples=(1024, 256),
+        blinding_samples=(256, 256),
     ),
     budgets=(
         Budget(

@@ -6,6 +6,7 @@ The state is kept in a file, so that a training goes on where it was stopped.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from seisedge.edge.manifest import Manifest
 from seisedge.edge.preprocess import Preprocess
 
 from .errors import TrainingDataError
@@ -45,6 +47,8 @@ class PickerOptions:
         Updates of the weights, and examples in each.
     average
         Share of the running average that each step keeps; the average is what is shipped.
+    window_samples
+        Of an example; the network has no length of its own, and the recipe's window may be shorter.
     mine_every, mined_records
         Steps from search to search for false picks, and how many records are searched.
     """
@@ -52,6 +56,7 @@ class PickerOptions:
     seed: int = 0
     steps: int = 12000
     batch: int = 64
+    window_samples: int = 3072
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
     average: float = 0.999
@@ -77,8 +82,8 @@ class PickerTraining:
     def __init__(
         self, module: nn.Module, preprocess: Preprocess, records: tuple[Record, ...], options: PickerOptions
     ) -> None:
-        manifest = preprocess.manifest
-        self._preprocess, self._records, self._options = preprocess, records, options
+        manifest = _manifest_of_examples(preprocess.manifest, options.window_samples)
+        self._preprocess, self._records, self._options = Preprocess(manifest), records, options
         self._rate, self._width = manifest.sampling_rate, manifest.window_samples
         self._maker = ExampleMaker(
             records,
@@ -226,6 +231,12 @@ class PickerTraining:
         self._schedule.load_state_dict(state["schedule"])
         self.step, self.curve = int(state["step"]), list(state["curve"])
         self.search_false_picks()
+
+
+def _manifest_of_examples(manifest: Manifest, width: int) -> Manifest:
+    """Give the manifest with windows of another length."""
+    shape = tuple(width if size == manifest.window_samples else size for size in manifest.input.shape)
+    return dataclasses.replace(manifest, window_samples=width, input=dataclasses.replace(manifest.input, shape=shape))
 
 
 def _is_known(record: Record, at: int, far: float) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from seisedge.edge import strict
+from seisedge.edge import models, strict
 from seisedge.edge.errors import ManifestError, UsageError
 from seisedge.edge.picks import StationId
 from seisedge.edge.sources import parse_url
@@ -158,7 +158,7 @@ class Config:
     daemon: DaemonPart = DaemonPart()
     http: HttpPart = HttpPart()
     outbox: OutboxPart = OutboxPart()
-    model: tuple[ModelPart, ...] = (ModelPart("default", "seismo-performer"),)
+    model: tuple[ModelPart, ...] = (ModelPart("default", models.DEFAULT),)
     station: tuple[StationPart, ...] = (StationPart("*"),)
 
     def station_part(self, station: StationId) -> StationPart | None:

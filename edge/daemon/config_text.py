@@ -33,8 +33,8 @@ url = {url}
 # Which model. Several may run at once; a station may be picked by more than one.
 [[model]]
 name = "default"
-artefact = "seismo-performer"   # an embedded model, or the path of an .onnx artefact
-# threshold = {{ P = 0.9, S = 0.8 }}   # the artefact's own by default
+artefact = "edge-picker"   # an embedded model, or the path of an .onnx artefact
+# threshold = {{ P = 0.5, S = 0.4 }}   # the artefact's own by default
 # stride = 0                 # samples from window to window; 0: the artefact's own
 # batch = 64
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from seisedge.edge.errors import UsageError
 from seisedge.edge.strict import suggestion
 
-DEFAULT = "seismo-performer"
+DEFAULT = "edge-picker"
 
 
 def embedded_models() -> dict[str, Path]:

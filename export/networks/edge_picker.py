@@ -1,9 +1,10 @@
 """`EdgePicker`: when P and S arrive, for every sample of half a minute; this project's own network.
 
-Input float32 (B, 3, 3072): Z, N, E at 100 Hz, each over its standard deviation. Output float32 (B, 3072, 2):
-probability of P and of S, two classifiers that need not sum to one.
+Input float32 (B, 3, 2560): Z, N, E at 100 Hz, each over its standard deviation. Output float32 (B, 2560, 2):
+probability of P and of S, two classifiers that need not sum to one. Any multiple of 256 samples will do in torch; it
+is trained on longer examples than it is fed, which have room for late S.
 
-A U-Net of five levels whose steps are four samples, so that its lowest level of 12 samples sees the whole window. What
+A U-Net of five levels whose steps are four samples, so that its lowest level of 10 samples sees the whole window. What
 a gateway runs badly is left out: no transposed convolution (nothing quantises it), no attention, no recurrence, and
 only eight channels at the full rate. The way up is a convolution to four times the channels, whose values are then laid
 side by side (Shi et al., "Real-time single image and video super-resolution using an efficient sub-pixel convolutional
@@ -17,7 +18,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-WINDOW = 3072
+WINDOW = 2560
 LABELS = ("P", "S")
 STEP = 4
 """Samples of a level that become one of the next."""
@@ -53,7 +54,7 @@ class _Up(nn.Module):
 
 
 class EdgePicker(nn.Module):
-    """(B, channels, 3072) to probabilities (B, 3072, 2) of P and S."""
+    """(B, channels, sample) to probabilities (B, sample, 2) of P and S."""
 
     def __init__(self, channels: int = 3, widths: tuple[int, ...] = WIDTHS, dropout: float = 0.1) -> None:
         super().__init__()

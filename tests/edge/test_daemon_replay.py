@@ -43,7 +43,7 @@ def cut(folder: Path, size: int = BYTES) -> list[Path]:
 
 
 def scanned(paths: list[Path]) -> list[tuple[Any, ...]]:
-    scanner = Scanner(OrtSession(models.find_model("seismo-performer")), ScanOptions())
+    scanner = Scanner(OrtSession(models.find_model(models.DEFAULT)), ScanOptions())
     results: list[Result] = []
     for station in scanner.index(tuple(paths)):
         scanner.scan(station, results.extend)

@@ -27,7 +27,7 @@ FACTS: dict[str, tuple[float, int, str, tuple[str, ...]]] = {
     "convnetquake": (100, 1001, "NEZ", convnetquake.LABELS),
     "convnetquake-wenchuan": (100, 3001, "NEZ", ("no event", "unused", "event")),
     "deepquake": (100, 5001, "ZNE", convnetquake.DEEPQUAKE_LABELS),
-    "edge-picker": (100, 3072, "ZNE", ("P", "S")),
+    "edge-picker": (100, 2560, "ZNE", ("P", "S")),
     "source-inversion": (100, 1500, "0123456789", tuple(f"source {number}" for number in range(10))),
     "earthquake-cnn": (40, 80, "ENZ", seismictorch.EARTHQUAKE_LABELS),
     "spectrogram-cnn": (100, 48_000, "ZXY", seismictorch.SPECTROGRAM_LABELS),

@@ -64,7 +64,7 @@ def test_pieces_of_an_archive_lie_within_the_bounds_and_hold_the_agreed_picks(pr
     records = [each for each in continuous_records(bounds, preprocess) if ".PB01." in each.id]
     begins = sorted(int(each.id.rpartition(".")[2]) for each in records)
     assert begins[0] >= parse_time(bounds.start)
-    assert all(each.samples.shape[1] % 3072 == 0 for each in records)
+    assert all(each.samples.shape[1] % 2560 == 0 for each in records)
     # PB01 has a P at 00:06:45.9 on which all four pickers agree; it stands where the amplitude rises.
     agreed = [
         (each, place)

@@ -38,7 +38,7 @@ def preprocess() -> Preprocess:
 def records(tmp_path_factory: pytest.TempPathFactory, preprocess: Preprocess) -> tuple[Record, ...]:
     folder = write_labelled(tmp_path_factory.mktemp("labelled"))
     found = list(labelled_records(read_labelled(folder / "labelled_train.npz", preprocess), 100.0))
-    noise = np.random.default_rng(0).standard_normal((3, 2 * WINDOW)).astype(np.float32)
+    noise = np.random.default_rng(0).standard_normal((3, 2 * OPTIONS.window_samples)).astype(np.float32)
     return (*found, Record("long", "continuous", noise))
 
 
@@ -133,7 +133,7 @@ class _Always(nn.Module):
 
 
 def test_false_picks_are_found_where_nothing_is_known_to_be(preprocess: Preprocess) -> None:
-    quiet = Record("quiet", "noise", np.ones((3, WINDOW), np.float32))
+    quiet = Record("quiet", "noise", np.ones((3, OPTIONS.window_samples), np.float32))
     at_arrival = dataclasses.replace(quiet, id="busy", kind="continuous", arrivals=(("P", 1010.0),))
     unknown = dataclasses.replace(quiet, id="unknown", unknown=((None, 900.0, 1100.0),))
     training = PickerTraining(_Always(), preprocess, (quiet, at_arrival, unknown), SEARCH)
