@@ -179,12 +179,22 @@ def test_a_server_is_recorded_and_a_file_replayed_into_a_ring(day: Path, tmp_pat
     asyncio.run(scenario())
 
 
+def _hears_ctrl_c() -> None:
+    """Undo what a shell does to a job in the background, which ignores SIGINT and hands that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_keeps_what_was_recorded(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(b"".join(RECORDS)) as server:
             output = tmp_path / "out.mseed"
             process = await asyncio.create_subprocess_exec(
-                *PROGRAM, server.url, "--record", str(output), stderr=asyncio.subprocess.PIPE
+                *PROGRAM,
+                server.url,
+                "--record",
+                str(output),
+                stderr=asyncio.subprocess.PIPE,
+                preexec_fn=_hears_ctrl_c,
             )
             await server.everything_sent.wait()
             while not output.exists():  # noqa: ASYNC110 - another process makes it
