@@ -1,8 +1,9 @@
 """The forms of a model that compete to become its artefact: which are tried is decided here and nowhere else.
 
 What is not tried, because it never won or was never right (measured): dynamic convolution (two to five times slower
-than float), integer softmax and normalisation, integer transposed convolution and GRU (there are no kernels),
-dynamic quantisation on ARM (one kernel of ONNX Runtime 1.31 disagrees with the others there).
+than float), integer softmax and normalisation, integer GRU (there are no kernels), dynamic quantisation on ARM (one
+kernel of ONNX Runtime 1.31 disagrees with the others there). A transposed convolution becomes a plain one before it is
+quantised, which makes no difference to the speed of fp32.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from seisedge.edge.manifest import Quantization
 from seisedge.edge.targets import ProcessorTarget, host_target
 
 from .calibration import METHODS, PERCENTILE, Calibration, Method, calibrate
+from .onnx_graph import shorten_names
 from .precision import has_conv1d, join_products, lift_conv1d, store_in_half, to_fp16
 from .quantize import (
     FORMATS,
@@ -31,6 +33,7 @@ from .quantize import (
     tensors_to_calibrate,
 )
 from .quantize_dynamic import can_be_dynamic, quantize_dynamic
+from .sub_pixel import split_transposed
 
 Float32 = npt.NDArray[np.float32]
 Precision = Literal["fp16", "int8", "auto"]
@@ -88,7 +91,7 @@ def list_candidates(
         scheme = "conv1d as 1 x k images"
         quantization = Quantization("fp32", "any", scheme, None, ())
         yield Candidate(f"fp32 {scheme}", scheme, lift_conv1d(model), quantization)
-    joined = join_products(model)
+    joined = join_products(split_transposed(model))
     if tensors := tensors_to_calibrate(joined):
         yield from _static(joined, target, calibrate(joined, tensors, windows))
     if is_host and target.startswith("x86") and can_be_dynamic(model):
@@ -122,6 +125,7 @@ def _static(model: onnx.ModelProto, target: ProcessorTarget, calibration: Calibr
         if target != "tensorrt":  # which wants the weights of a transposed convolution as they are
             graph, stored = store_in_half(graph)
             exceptions += stored
+        shorten_names(graph.graph, _named(exceptions))
         family = f"qdq {number.text} per channel, {scheme.text}"
         text = f"{family}, {_method_text(method)}"
         quantization = Quantization("int8", target, text, calibration.digest, exceptions)
@@ -130,6 +134,7 @@ def _static(model: onnx.ModelProto, target: ProcessorTarget, calibration: Calibr
 
 def _dynamic(model: onnx.ModelProto, target: ProcessorTarget) -> Candidate:
     graph, stored = store_in_half(quantize_dynamic(model, target))
+    shorten_names(graph.graph, frozenset())
     bits = 8 if FORMATS[target].weight_limit == 127 else 7
     text = f"dynamic u8s8 with {bits}-bit weights per channel, matmul+gemm+lstm"
     exceptions = ("input.batch one: activations take their range from the batch", "Conv: float", *stored)
@@ -150,6 +155,11 @@ def _first(batches: Iterable[Float32], count: int) -> Iterator[Float32]:
         count -= batch.shape[0]
         if count <= 0:
             return
+
+
+def _named(exceptions: tuple[str, ...]) -> frozenset[str]:
+    """The tensors that exceptions speak of, as in "Conv y: float": they must be found in the graph."""
+    return frozenset(each.split(":")[0].split(" ", 1)[1] for each in exceptions if " " in each.split(":")[0])
 
 
 def _method_text(method: Method) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -95,6 +96,34 @@ def drop_unused_constants(graph: onnx.GraphProto) -> None:
     if len(kept) < len(graph.initializer):
         del graph.initializer[:]
         graph.initializer.extend(kept)
+
+
+def shorten_names(graph: onnx.GraphProto, kept: frozenset[str]) -> None:
+    """Number the inner tensors and leave nodes unnamed: in a small int8 file the names weigh a tenth of the weights.
+
+    Parameters
+    ----------
+    kept
+        Tensors that keep their names, beside the inputs and outputs of the graph; a graph with bodies keeps all.
+    """
+    if any(each.HasField("g") or each.graphs for node in graph.node for each in node.attribute):
+        return
+    kept |= {each.name for each in (*graph.input, *graph.output)} | {""}
+    free = (name for count in itertools.count() if (name := f"t{count}") not in kept)
+    short: dict[str, str] = {}
+
+    def name_of(long: str) -> str:
+        if long not in kept and long not in short:
+            short[long] = next(free)
+        return short.get(long, long)
+
+    for tensor in graph.initializer:
+        tensor.name = name_of(tensor.name)
+    for node in graph.node:
+        node.name = ""
+        node.input[:] = [name_of(each) for each in node.input]
+        node.output[:] = [name_of(each) for each in node.output]
+    del graph.value_info[:]
 
 
 def replace_nodes(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
