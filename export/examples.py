@@ -8,7 +8,7 @@ not. The labels of an example are Gaussians about its onsets.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -26,14 +26,14 @@ class ExampleOptions:
 
     Attributes
     ----------
-    label_width_s
-        Standard deviation of the target about an onset.
+    label_widths_s
+        Standard deviation of the target about an onset, by phase: an S is seldom known as well as a P.
     shares
         Of the examples: crops at arrivals of labelled windows; of noise windows; of continuous data at an arrival;
         of continuous data anywhere; at false picks of an earlier state of the network.
     """
 
-    label_width_s: float = 0.1
+    label_widths_s: dict[str, float] = field(default_factory=lambda: {"P": 0.06, "S": 0.1})
     shares: tuple[float, float, float, float, float] = (0.5, 0.12, 0.13, 0.15, 0.1)
     stretch: float = 0.3
     superpose_event: float = 0.25
@@ -47,6 +47,7 @@ class ExampleOptions:
     coarse_counts: float = 0.08
     narrow_band: float = 0.15
     glitch: float = 0.12
+    burst: float = 0.12
     starts_late: float = 0.04
 
 
@@ -142,7 +143,7 @@ class ExampleMaker:
         return _Crop(piece, arrivals, unknown)
 
     def _changed(self, crop: _Crop, rng: Rng) -> _Crop:
-        chance, dice = self._options, rng.random(12)
+        chance, dice = self._options, rng.random(13)
         if dice[0] < chance.superpose_event:
             self._add(crop, self._at_arrival(_one(self._events, rng), rng), 10 ** rng.uniform(-1.0, 0.3))
         if dice[1] < chance.superpose_noise and self._noise:
@@ -156,6 +157,8 @@ class ExampleMaker:
             x[:] = signal.sosfilt(sos, x, axis=1)
         if dice[4] < chance.glitch:
             self._add_glitch(x, rng)
+        if dice[12] < chance.burst:
+            self._add_burst(crop, rng)
         self._change_components(x, dice, rng)
         if dice[5] < chance.clip:
             limit = np.abs(x).max() * rng.uniform(0.1, 0.7)
@@ -208,16 +211,33 @@ class ExampleMaker:
         which = rng.random(len(x)) < 0.6
         x[which, place:] += np.float32(level) * shape.astype(np.float32)
 
+    def _add_burst(self, crop: _Crop, rng: Rng) -> None:
+        """Traffic, steps, wind: noise of a band that swells and fades, and is no arrival; where there is none."""
+        x, at, t = crop.samples, rng.uniform(0, self._width), np.arange(self._width)
+        rise, fall = (rng.uniform(*each) * self._rate for each in ((0.7, 5.0), (0.7, 8.0)))
+        if any(-3 * rise < place - at < 2 * fall for _, place in crop.arrivals):
+            return
+        low = 10 ** rng.uniform(0.0, 1.2)
+        band = signal.butter(2, (low, low * rng.uniform(1.5, 2.5)), "bandpass", fs=self._rate, output="sos")
+        noise = signal.sosfilt(band, rng.standard_normal(x.shape), axis=1)
+        envelope = np.exp(-(((t - at) / np.where(t < at, rise, fall)) ** 2))
+        strength = _level(x) * 10 ** rng.uniform(-0.5, 0.7) * rng.uniform(0.3, 1.0, (len(x), 1)) / noise.std()
+        x += (strength * envelope * noise).astype(np.float32)
+
     def _target(self, crop: _Crop) -> Float32:
-        sigma = self._options.label_width_s * self._rate
         target = np.zeros((len(self._labels), self._width), np.float32)
         for phase, place in crop.arrivals:
+            sigma = self._sigma(phase)
             low, high = max(0, round(place - 4 * sigma)), min(self._width, round(place + 4 * sigma) + 1)
             if low < high and phase in self._labels:
                 bump = np.exp(-(((np.arange(low, high) - place) / sigma) ** 2) / 2)
                 row = target[self._labels.index(phase), low:high]
                 np.maximum(row, bump, out=row)
         return target
+
+    def _sigma(self, phase: str) -> float:
+        """Width of a target, samples."""
+        return self._options.label_widths_s[phase] * self._rate
 
     def _weight(self, crop: _Crop) -> Float32:
         weight = np.ones((len(self._labels), self._width), np.float32)
@@ -226,7 +246,7 @@ class ExampleMaker:
             weight[rows, max(0, round(start)) : max(0, round(stop))] = 0
         for phase, place in crop.arrivals:  # what is known is known
             if phase in self._labels:
-                reach = 4 * self._options.label_width_s * self._rate
+                reach = 4 * self._sigma(phase)
                 weight[self._labels.index(phase), max(0, round(place - reach)) : max(0, round(place + reach))] = 1
         return weight
 

@@ -27,6 +27,7 @@ PLAIN = ExampleOptions(
     coarse_counts=0,
     narrow_band=0,
     glitch=0,
+    burst=0,
     starts_late=0,
 )
 """Nothing is changed but the polarities."""
@@ -126,3 +127,24 @@ def test_drawing_leaves_the_records_alone() -> None:
     _maker(ExampleOptions(), *records).batch(60, np.random.default_rng(7))
     for record, kept in zip(records, before, strict=True):
         np.testing.assert_array_equal(record.samples, kept)
+
+
+def test_a_burst_leaves_arrivals_alone() -> None:
+    """Something is added, but an onset stays the step that it is."""
+    samples, targets, _ = _maker(dataclasses.replace(PLAIN, burst=1.0)).batch(60, np.random.default_rng(8))
+    shapes = [np.unique(np.abs(each)).size for each in samples]
+    assert max(shapes) > 3  # silence, ones and twos without
+    for x, target in zip(np.abs(samples), targets, strict=True):
+        at = int(target[0].argmax())
+        if at and target[0, at] > 0.99:
+            np.testing.assert_allclose(x[:, at - 1 : at + 1], [[0, 1]] * 3, atol=0.3)
+
+
+def test_targets_are_as_wide_as_their_phase_is_known() -> None:
+    options = dataclasses.replace(PLAIN, label_widths_s={"P": 0.05, "S": 0.2})
+    _, targets, _ = _maker(options).batch(40, np.random.default_rng(9))
+    whole = [each for each in targets if (each.max(axis=1) > 0.999).all() and not each[:, [0, -1]].any()]
+    assert whole
+    for target in whole:
+        p, s = ((row >= np.exp(-0.5)).sum() for row in target)
+        assert (p, s) == (11, 41)
