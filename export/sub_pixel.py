@@ -64,7 +64,7 @@ def _stride(index: GraphIndex, node: onnx.NodeProto) -> int:
     if node.op_type != "ConvTranspose":
         return 0
     weight = index.initialisers.get(node.input[1])
-    given = {each.name: list(each.ints) or [each.i] for each in node.attribute if each.name != "auto_pad"}
+    given: dict[str, list[int]] = {each.name: [*each.ints] or [each.i] for each in node.attribute}
     has_auto_pad = any(each.name == "auto_pad" and each.s not in {b"", b"NOTSET"} for each in node.attribute)
     is_plain = all(given.get(name, value) == value for name, value in _PLAIN.items())
     if weight is None or len(weight.dims) != 3 or has_auto_pad or not is_plain or "output_shape" in given:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 import small_networks
@@ -14,10 +17,11 @@ from onnx import TensorProto, helper, numpy_helper
 from seisedge.export.candidates import list_candidates
 from seisedge.export.sub_pixel import has_transposed, phase_kernels, split_transposed
 
+Float32 = npt.NDArray[np.float32]
 TIME = 11
 
 
-def _model(weight: np.ndarray, *, has_bias: bool = True, **attributes: object) -> onnx.ModelProto:
+def _model(weight: Float32, *, has_bias: bool = True, **attributes: Any) -> onnx.ModelProto:
     """Two inputs' worth of samples into one transposed convolution."""
     names = ["waveform", "w", "b"][: 3 if has_bias else 2]
     bias = np.linspace(-1, 1, weight.shape[1], dtype=np.float32)
@@ -31,7 +35,7 @@ def _model(weight: np.ndarray, *, has_bias: bool = True, **attributes: object) -
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
 
 
-def _weight(inputs: int, outputs: int, taps: int) -> np.ndarray:
+def _weight(inputs: int, outputs: int, taps: int) -> Float32:
     return np.random.default_rng(taps).standard_normal((inputs, outputs, taps)).astype(np.float32)
 
 
@@ -68,7 +72,7 @@ def test_each_phase_has_every_s_th_tap_reversed() -> None:
 @pytest.mark.parametrize(
     "attributes", [{"output_padding": [1]}, {"dilations": [2]}, {"auto_pad": "SAME_UPPER"}, {"output_shape": [24]}]
 )
-def test_what_cannot_be_split_is_left(attributes: dict[str, object]) -> None:
+def test_what_cannot_be_split_is_left(attributes: dict[str, Any]) -> None:
     model = _model(_weight(3, 2, 3), strides=[2], **attributes)
     assert not has_transposed(model)
     assert [node.op_type for node in split_transposed(model).graph.node] == ["ConvTranspose"]
