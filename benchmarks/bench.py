@@ -53,7 +53,7 @@ Step = tuple[str, Callable[[], Report]]
 
 def fp32_of(model: Model) -> Path:
     """Give the embedded artefact, or one with random weights."""
-    if embedded := models.embedded_models().get(model.name):
+    if embedded := models.embedded_files().get(f"{model.name}:fp32"):
         return embedded
     path = BUILD / f"{model.name}-fp32.onnx"
     if not path.exists():

@@ -40,7 +40,7 @@ _HEAD = ("precision", "target", "bytes", "of fp32", "max error", "rms", "ms, bat
 
 def weights_of(name: str) -> Weights:
     """The best known weights of a row."""
-    own = models.embedded_models().get(name)
+    own = models.embedded_files().get(f"{name}:fp32")
     if own is not None:
         postprocess = OrtSession(own).manifest.postprocess
         return Weights(own.with_suffix(".npz"), "trained by this project, embedded", postprocess=postprocess)

@@ -15,9 +15,9 @@ Target = Literal["any", "x86-vnni", "x86-avx2", "arm", "tensorrt"]
 """`any` is what floats get: they are right on every processor."""
 
 _RUN_BY: dict[ProcessorTarget, tuple[Target, ...]] = {
-    "x86-vnni": ("any", "x86-vnni", "x86-avx2"),  # sums that fit 16 bits fit 32
-    "x86-avx2": ("any", "x86-avx2"),
-    "arm": ("any", "arm"),
+    "x86-vnni": ("x86-vnni", "x86-avx2", "any"),  # sums that fit 16 bits fit 32
+    "x86-avx2": ("x86-avx2", "any"),
+    "arm": ("arm", "any"),
 }
 
 
@@ -34,7 +34,12 @@ def host_target(machine: str | None = None, cpuinfo: str | None = None) -> Proce
 
 def runs_on(target: Target, host: ProcessorTarget | None) -> bool:
     """Whether a processor computes what an artefact for `target` was verified for."""
-    return target in (("any",) if host is None else _RUN_BY.get(host, ("any",)))
+    return target in runs_by_preference(host)
+
+
+def runs_by_preference(host: ProcessorTarget | None) -> tuple[Target, ...]:
+    """The targets whose artefacts a processor runs, its own class first, floats last."""
+    return ("any",) if host is None else _RUN_BY.get(host, ("any",))
 
 
 def _cpuinfo() -> str:

@@ -207,8 +207,3 @@ def test_a_model_is_found_by_path_or_by_name(tiny_path: Path) -> None:
 def test_an_unknown_model_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match=r"^model 'seismo-perfomer': no such file, and no embedded model of that name"):
         find_model("seismo-perfomer")
-
-
-def test_embedded_models_pass_their_golden_check() -> None:
-    for path in embedded_models().values():
-        OrtSession(path).check_golden()
