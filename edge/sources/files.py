@@ -157,7 +157,7 @@ class FileSource:
                     decoder = decoder_of(self._url, (format_of(head, self._url),), is_message=False)
                     portion = head  # noqa: PLW2901
                 decoder.feed(portion)
-                if not portion and isinstance(decoder, MiniSeedDecoder):
+                if not portion:
                     decoder.end()
                 async for packet in self._decoded(decoder):
                     if isinstance(decoder, MiniSeedDecoder):

@@ -10,6 +10,7 @@ import numpy as np
 import packets
 import pytest
 from packets import packet
+from wire_fuzz import mutate, seeded
 
 from seisedge.firmware_bridge import (
     SeedLinkClient,
@@ -293,34 +294,11 @@ def test_any_portions_give_the_same_dialogue(kind: str, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [3, 4])
-@pytest.mark.parametrize("seed", range(4))
-def test_damaged_streams_give_packets_or_a_wire_error_and_the_next_good_packet(seed: int, version: int) -> None:
-    stations, negotiation, stream = DIALOGUES[version]
-    good = b"".join(stream[:2])
-
-    def streaming() -> Reader:
-        reader = Reader(SeedLinkClient(stations))
-        link_laws.everything(reader, [negotiation])
-        return reader
-
-    last = streaming()
-    wanted = link_laws.everything(last, [good])[0][-1]
-    rng = np.random.default_rng(seed)
-    lost = 0
-    for _ in range(2500):
-        reader = streaming()
-        found, _ = link_laws.everything(reader, [link_laws.mutated(good, rng), good, good])
-        ended = any(isinstance(each, Refused | EndOfStream) for each in found)
-        lost += not ended and wanted not in found
-    assert lost <= 2500 // 20  # a damaged length may claim, within its bound, what follows
-
-
-@pytest.mark.parametrize("version", [3, 4])
 def test_damaged_negotiations_give_events_or_a_wire_error(version: int) -> None:
     stations, negotiation, stream = DIALOGUES[version]
-    rng = np.random.default_rng(version)
+    chance = seeded(version)
     for _ in range(2500):
-        damaged = link_laws.mutated(negotiation + stream[0], rng)
+        damaged = mutate(chance, negotiation + stream[0])
         link_laws.everything(Reader(SeedLinkClient(stations, info=["ID"])), [damaged])
 
 
@@ -333,5 +311,5 @@ def test_a_server_that_never_ends_its_line_is_bounded() -> None:
             assert client.next_event() is None
         except WireError:
             damage += 1
-    assert damage >= 20
+    assert damage == 1
     assert len(client._buffer) < 8192  # pyright: ignore[reportPrivateUsage] - no other place shows it
