@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import final
 
 from pymseed import MiniSEEDError, MS3Record
-from pymseed.clib import clibmseed
 
 from .errors import WireError
 from .miniseed import packet_of_record, reason_of
@@ -16,7 +15,7 @@ from .record_length import record_length
 
 _LEAST_HEADER = 48  # bytes by which libmseed tells a record from anything else
 _LONGEST_HEAD = 4096
-_LONGEST_UNSAID = 8192  # of a record without blockette 1000: it ends where the next one begins
+_BLOCKETTE_1000_FIRST = b"\0\x30\x03\xe8"  # where the first blockette stands: right behind the header; its number
 _LONGEST_RECORD = 1 << 20
 
 # What a record may begin with: miniSEED 2's sequence number, quality and reserved byte, or miniSEED 3's magic bytes.
@@ -83,18 +82,44 @@ class MiniSeedDecoder:
             packet = packet_of_record(record)
         except StopIteration:
             self._records = None
-        except MiniSEEDError as error:
+        except (MiniSEEDError, ValueError) as error:
             self._records = None
-            if not self._is_partial(error):
-                return reason_of(error)
-        except ValueError as error:
-            return reason_of(error)
+            return "" if self._waits() else reason_of(error)
         else:
+            length = record.reclen
+            if not self._is_usual(length) and self._said() != length:
+                self._records = None
+                return "" if self._waits() else "a record that does not say its length in blockette 1000"
             self._lost = False
-            self._used += record.reclen
+            self._used += length
             self.passed_over += packet is None
             return packet or ""
         return ""
+
+    def _is_usual(self, length: int) -> bool:
+        """Whether blockette 1000 stands first and says this length: the quick answer for most records."""
+        first = self._buffer[self._used + 46 : self._used + 55]
+        return first.startswith(_BLOCKETTE_1000_FIRST) and first[-1] < 32 and 1 << first[-1] == length
+
+    def _waits(self) -> bool:
+        """Whether more bytes may make it a record; how many are wanted is noted then.
+
+        libmseed ends a record without blockette 1000 where the next one begins, or where the buffer happens to end, so
+        that other portions would give other packets; by SEED 2.4 it is no miniSEED.
+        """
+        left, length = len(self._buffer) - self._used, self._said()
+        if self._ended or (length is not None and left >= length):
+            return False
+        self._wanted = max(length or 0, left + 1)
+        return True
+
+    def _said(self) -> int | None:
+        """Bytes of the record by itself: 0: it does not say, -1: it is broken, None: more bytes are needed to tell."""
+        head = self._buffer[self._used : self._used + _LONGEST_HEAD]
+        try:
+            return record_length(head, max_record=self._max_record, unsaid=0)
+        except WireError:
+            return -1
 
     def _open(self) -> Iterator[MS3Record] | None:
         """Begin to read what is there behind the last record; None where that is too little."""
@@ -111,24 +136,6 @@ class MiniSeedDecoder:
             return None
         self._records = MS3Record.from_buffer(memoryview(self._buffer)[self._used :], unpack_data=True)
         return self._records
-
-    def _is_partial(self, error: MiniSEEDError) -> bool:
-        """Whether more bytes may make it a record; how many are wanted is noted then.
-
-        libmseed alone would wait for ever where a damaged header has lost its blockette 1000.
-        """
-        if error.status_code != clibmseed.MS_ENDOFFILE or self._ended:
-            return False
-        left = len(self._buffer) - self._used
-        head = self._buffer[self._used : self._used + _LONGEST_HEAD]
-        try:
-            length = record_length(head, max_record=self._max_record)
-        except WireError:
-            return False
-        if length is not None and left >= max(length, _LONGEST_UNSAID):
-            return False
-        self._wanted = max(length or 0, left + 1)
-        return True
 
     def _lose(self, why: str) -> None:
         """Pass over one byte at least; tell of it where the damage begins."""
