@@ -83,7 +83,7 @@ class DatacastDecoder:
 
     def end(self) -> None:
         """Nothing more will come: an open brace is damage, and so are packets that still wait for a rate."""
-        if self._rest.strip(_SPACE):
+        if b"{" in self._rest:
             self._found.append(WireError(f"datacast: found the end behind {self._rest[:40]!r}, wanted a closing brace"))
         self._rest = b""
         self._is_ended = True

@@ -30,11 +30,14 @@ class DataLinkServer:
         Bytes of the stream after which each connection is cut, one entry per connection; None never cuts.
     token
         If there is one, AUTHORIZATION must give it first.
+    says_its_name
+        Whether ID is answered while packets are streamed.
     """
 
     ring: list[Ringed] = field(default_factory=list[Ringed])
     token: str = ""
     accepts_writes: bool = True
+    says_its_name: bool = True
     cut_after: list[int | None] = field(default_factory=list[int | None])
     commands: list[str] = field(default_factory=list[str])
     connections: int = 0
@@ -115,7 +118,9 @@ class _Session:
             await self._answer(word, rest, data)
 
     async def _answer(self, word: str, rest: list[str], data: bytes) -> None:
-        if word == "ID":
+        if word == "ID" and self.streaming is not None and not self.server.says_its_name:
+            pass
+        elif word == "ID":
             write = " WRITE" if self.server.accepts_writes else ""
             self._send(f"ID DataLink 2024.001 :: DLPROTO:1.0 PACKETSIZE:512{write}")
         elif word == "AUTHORIZATION":

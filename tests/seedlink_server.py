@@ -57,6 +57,8 @@ class SeedLinkServer:
         What HELLO offers.
     cut_after
         Bytes of the stream after which each connection is cut, one entry per connection; None never cuts.
+    answers_info
+        Whether a sign of life comes when it is asked for in the stream.
     live
         After the stored packets the connection stays open, as for data that come in; else it is closed.
     commands
@@ -72,6 +74,7 @@ class SeedLinkServer:
     token: str = ""
     cut_after: list[int | None] = field(default_factory=list[int | None])
     live: bool = True
+    answers_info: bool = True
     tls: ssl.SSLContext | None = None
     port: int = 0
     commands: list[str] = field(default_factory=list[str])
@@ -270,8 +273,9 @@ class _Session:
             self.server.note(command)
             if command == "BYE":
                 return
-            self._info(command.split()[-1])
-            await self.writer.drain()
+            if self.server.answers_info:
+                self._info(command.split()[-1])
+                await self.writer.drain()
 
     def _wanted(self, stored: Stored) -> bool:
         chosen = next((each for each in self._selections if each.takes(stored)), None)

@@ -81,6 +81,24 @@ def test_streams_are_chosen_and_others_rejected() -> None:
     run(scenario())
 
 
+def test_a_silent_ring_is_asked_for_a_sign_of_life_and_left_if_it_gives_none() -> None:
+    async def scenario() -> None:
+        async with ring_of(CONTENT) as server:
+            source = source_of(server.port, "?keepalive=0.05")
+            task = asyncio.ensure_future(take(source, len(WANTED) + 1))
+            while sum(each.startswith("ID ") for each in server.commands) < 4:  # noqa: ASYNC110 - of another task
+                await asyncio.sleep(0.01)
+            assert (server.connections, source.counts.damaged) == (1, 0)
+            server.says_its_name = False
+            while server.connections < 2:  # noqa: ASYNC110 - of another task
+                await asyncio.sleep(0.01)
+            assert source.counts.last_problem.endswith("the server has gone silent")
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    run(scenario())
+
+
 def test_a_ring_that_has_moved_on_is_read_from_its_start() -> None:
     async def scenario() -> None:
         async with ring_of(CONTENT) as server:
