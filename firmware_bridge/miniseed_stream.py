@@ -87,7 +87,7 @@ class MiniSeedDecoder:
             return "" if self._waits() else reason_of(error)
         else:
             length = record.reclen
-            if not self._is_usual(length) and self._said() != length:
+            if self._said() != length:
                 self._records = None
                 return "" if self._waits() else "a record that does not say its length in blockette 1000"
             self._lost = False
@@ -95,11 +95,6 @@ class MiniSeedDecoder:
             self.passed_over += packet is None
             return packet or ""
         return ""
-
-    def _is_usual(self, length: int) -> bool:
-        """Whether blockette 1000 stands first and says this length: the quick answer for most records."""
-        first = self._buffer[self._used + 46 : self._used + 55]
-        return first.startswith(_BLOCKETTE_1000_FIRST) and first[-1] < 32 and 1 << first[-1] == length
 
     def _waits(self) -> bool:
         """Whether more bytes may make it a record; how many are wanted is noted then.
@@ -115,6 +110,10 @@ class MiniSeedDecoder:
 
     def _said(self) -> int | None:
         """Bytes of the record by itself: 0: it does not say, -1: it is broken, None: more bytes are needed to tell."""
+        quick = self._buffer[self._used + 46 : self._used + 55]  # the place of most records' blockette 1000
+        if quick.startswith(_BLOCKETTE_1000_FIRST) and len(quick) == 9 and 7 <= quick[8] <= 20:
+            length = 1 << quick[8]
+            return length if length <= self._max_record else -1
         head = self._buffer[self._used : self._used + _LONGEST_HEAD]
         try:
             return record_length(head, max_record=self._max_record, unsaid=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -240,5 +241,9 @@ def is_yes(url: SourceUrl, option: str) -> bool:
 
 
 def in_one_line(error: BaseException) -> str:
-    """Give an error's text in one line; its type where it has none."""
+    """Give an error's text in one line; the system's own words where it has a number for it."""
+    if isinstance(error, asyncio.TimeoutError) and not error.args:
+        return "no answer in time"
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno is not None:
+        return os.strerror(error.errno) if error.errno > 0 else error.strerror  # below 0: of name services
     return " ".join(str(error).split()) or type(error).__name__

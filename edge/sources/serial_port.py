@@ -74,7 +74,8 @@ class SerialSource:
 
     def packets(self) -> AsyncGenerator[Packet, None]:
         """Yield packets for ever; a port that is not there, or goes away, is opened again."""
-        return reconnecting(self._open, self.counts, self._backoff)  # a SerialException is an OSError
+        # A SerialException is an OSError.
+        return reconnecting(self._open, self.counts, self._backoff, peer=self._device)
 
     async def _open(self) -> AsyncGenerator[Packet, None]:
         readable, loop = asyncio.Event(), asyncio.get_running_loop()
