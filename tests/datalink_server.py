@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tcp_server import TcpServer, started
+
 from seisedge.firmware_bridge import SourceId, read_headers
 
 
@@ -21,13 +23,11 @@ class Ringed:
 
 
 @dataclass
-class DataLinkServer:
+class DataLinkServer(TcpServer):
     """A ring and its clients.
 
     Attributes
     ----------
-    cut_after
-        Bytes of the stream after which each connection is cut, one entry per connection; None never cuts.
     token
         If there is one, AUTHORIZATION must give it first.
     says_its_name
@@ -38,15 +38,9 @@ class DataLinkServer:
     token: str = ""
     accepts_writes: bool = True
     says_its_name: bool = True
-    cut_after: list[int | None] = field(default_factory=list[int | None])
-    commands: list[str] = field(default_factory=list[str])
-    connections: int = 0
-    port: int = 0
 
     def __post_init__(self) -> None:
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
-        self._sessions: set[asyncio.Task[None]] = set()
+        super().__post_init__()
         self.grown = asyncio.Event()
 
     def fill(self, content: bytes) -> None:
@@ -63,37 +57,14 @@ class DataLinkServer:
         self.grown.set()
         return packet_id
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "localhost", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in list(self._open):
-            writer.transport.abort()
-        await asyncio.gather(*self._sessions)
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._sessions.add(task)
-        task.add_done_callback(self._sessions.discard)
-        self._open.add(writer)
-        cut = self.cut_after.pop(0) if self.cut_after else None
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: int | None) -> None:
         session = _Session(self, reader, writer, cut)
         try:
             await session.run()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
         finally:
             if session.streaming is not None:
                 session.streaming.cancel()
                 await asyncio.gather(session.streaming, return_exceptions=True)
-            self._open.discard(writer)
-            writer.transport.abort()
 
 
 class _Session:
@@ -226,8 +197,5 @@ async def ring_of(content: bytes = b"") -> AsyncGenerator[DataLinkServer, None]:
     """A server on a free port of the loopback interface, with the records of a file in its ring."""
     server = DataLinkServer()
     server.fill(content)
-    await server.start()
-    try:
+    async with started(server):
         yield server
-    finally:
-        await server.stop()

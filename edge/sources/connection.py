@@ -245,5 +245,5 @@ def in_one_line(error: BaseException) -> str:
     if isinstance(error, asyncio.TimeoutError) and not error.args:
         return "no answer in time"
     if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno is not None:
-        return os.strerror(error.errno) if error.errno > 0 else error.strerror  # below 0: of name services
+        return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)  # below 0: of name services
     return " ".join(str(error).split()) or type(error).__name__
