@@ -1,6 +1,6 @@
 """Mutation fuzzing of every decoder, long: packets or `WireError`, memory bounded, the next good frame found.
 
-    python benchmarks/fuzz_wire.py                 a million cases over all decoders: some ten minutes on one core
+    python benchmarks/fuzz_wire.py                 a million cases over all decoders: an hour or so on one core
     python benchmarks/fuzz_wire.py --cases 20000 --only palert-1 --seed 7
 
 The cases are those of tests/wire_fuzz.py, of which `make test` runs ten thousand. What is done is written to

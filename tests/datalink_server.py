@@ -30,6 +30,8 @@ class DataLinkServer(TcpServer):
     ----------
     token
         If there is one, AUTHORIZATION must give it first.
+    repeats_last
+        POSITION SET to a packet makes it the next one, instead of the one behind it.
     says_its_name
         Whether ID is answered while packets are streamed.
     """
@@ -38,6 +40,7 @@ class DataLinkServer(TcpServer):
     token: str = ""
     accepts_writes: bool = True
     says_its_name: bool = True
+    repeats_last: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -145,6 +148,11 @@ class _Session:
             self.at = max((each.packet_id for each in self.server.ring if each.end_us < int(rest[1])), default=0)
         else:
             last = self.server.ring[-1].packet_id if self.server.ring else 0
+            if rest[1].isdigit() and self.server.repeats_last:
+                rest = [rest[0], str(int(rest[1]) - 1)]
+            elif rest[1].isdigit() and all(each.packet_id != int(rest[1]) for each in self.server.ring):
+                self._reply("Packet not found")
+                return
             self.at = {"EARLIEST": 0, "LATEST": last}.get(rest[1], int(rest[1]) if rest[1].isdigit() else 0)
         self._reply(None, self.at, "positioned")
 

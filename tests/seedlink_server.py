@@ -56,6 +56,8 @@ class SeedLinkServer(TcpServer):
     ----------
     versions
         What HELLO offers.
+    repeats_last
+        Count from the last packet that the client has, instead of from the next.
     answers_info
         Whether a sign of life comes when it is asked for in the stream.
     live
@@ -71,6 +73,7 @@ class SeedLinkServer(TcpServer):
     token: str = ""
     live: bool = True
     answers_info: bool = True
+    repeats_last: bool = False
     everything_sent: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -248,6 +251,8 @@ class _Session:
             return False
         if chosen.first is None:
             return True
+        if self.server.repeats_last:
+            return ((stored.sequence - chosen.first + 1) & 0xFFFFFF) < 1 << 23
         if self.version == 4:
             return stored.sequence >= chosen.first
         return ((stored.sequence - chosen.first) & 0xFFFFFF) < 1 << 23  # 24 bits that wrap

@@ -105,6 +105,17 @@ def test_a_ring_that_has_moved_on_is_read_from_its_start() -> None:
             source = source_of(server.port, resume='{"packet_id": 1, "packettime_ns": 0}')
             del server.ring[:3]
             assert await take(source, len(WANTED) - 3) == WANTED[3:]
+            assert source.counts.last_problem == "packet 1 has left the ring: went on with the earliest one"
+
+    run(scenario())
+
+
+def test_a_ring_that_counts_from_the_last_packet_repeats_nothing() -> None:
+    async def scenario() -> None:
+        async with ring_of(CONTENT) as server:
+            server.repeats_last, server.cut_after = True, [3000, 2000]
+            assert await take(source_of(server.port), len(WANTED)) == WANTED
+            assert server.connections == 3
 
     run(scenario())
 

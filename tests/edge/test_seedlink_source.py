@@ -110,6 +110,31 @@ def test_a_new_process_goes_on_behind_the_position(version: Literal[3, 4], first
     run(scenario())
 
 
+@pytest.mark.parametrize("version", [3, 4])
+def test_a_server_that_counts_from_the_last_packet_repeats_nothing(version: Literal[3, 4]) -> None:
+    async def scenario() -> None:
+        async with serving(CONTENT, versions=(version,)) as server:
+            wanted = await all_of(server, version)
+            server.repeats_last, server.cut_after = True, [3000, 2000]
+            source = source_of(f"{server.url}?streams=XX_TEST,GE_APE")
+            assert names(await take(source, len(wanted))) == wanted
+            assert server.connections == 4
+
+    run(scenario())
+
+
+def test_a_server_that_speaks_another_version_is_not_asked_by_the_old_numbers() -> None:
+    async def scenario() -> None:
+        async with serving(CONTENT, versions=(3,)) as server:
+            position = json.dumps({"version": 4, "after": {"XX_TEST": 10**12}})
+            source = source_of(f"{server.url}?streams=XX_TEST:HHZ", position)
+            assert len(await take(source, 2)) == 2
+            assert "another version" in source.counts.last_problem
+            assert json.loads(source.position or "")["version"] == 3
+
+    run(scenario())
+
+
 def test_channels_are_chosen_and_left_out() -> None:
     async def scenario() -> None:
         async with serving(CONTENT) as server:

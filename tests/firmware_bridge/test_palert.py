@@ -83,3 +83,20 @@ def test_headers_alone_are_passed_over() -> None:
     decoder.feed(bytes(whole))
     with pytest.raises(WireError, match="wanted a date"):
         decoder.next_packet()
+
+
+def test_a_header_of_mode_4_with_a_wrong_checksum_is_not_waited_for() -> None:
+    damaged = bytearray(palert_4(RECORD))
+    damaged[2:4] = struct.pack("<H", 64 + 60 * 512)
+    found, told = decode_all(PalertDecoder, [bytes(damaged) + palert_4(RECORD)])
+    assert (len(found), told) == (1, 1)
+
+
+def test_the_end_inside_a_packet_is_told_once() -> None:
+    decoder = PalertDecoder()
+    decoder.feed(palert_1(0)[:700])
+    assert decoder.next_packet() is None
+    decoder.end()
+    with pytest.raises(WireError, match="wanted a packet"):
+        decoder.next_packet()
+    assert decoder.next_packet() is None
