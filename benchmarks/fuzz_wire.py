@@ -1,89 +1,91 @@
 """Mutation fuzzing of every decoder, long: packets or `WireError`, memory bounded, the next good frame found.
 
-    python benchmarks/fuzz_wire.py                 a million cases over all decoders
-    python benchmarks/fuzz_wire.py --cases 20000 --only palert --seed 7
+    python benchmarks/fuzz_wire.py                 a million cases over all decoders: an hour or so on one core
+    python benchmarks/fuzz_wire.py --cases 20000 --only palert-1 --seed 7
 
-Ctrl-C ends it with what was done so far. A failure names the seed of its case. CI runs ten thousand of them.
+The cases are those of tests/wire_fuzz.py, of which `make test` runs ten thousand. What is done is written to
+benchmarks/results/fuzz_wire.json after each portion: Ctrl-C loses nothing, and the next run goes on from there, unless
+a decoder has changed since. A failure names the seed of its case and ends the run.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import platform
 import sys
 import time
-from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import click
-import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
 
-from sensor_packets import palert_1, palert_4, palert_16
-from wire_laws import Make, fuzz
+from fuzz_decoders import FUZZED  # noqa: E402 - the cases are the tests'
+from wire_fuzz import fuzz  # noqa: E402 - as above
 
-from seisedge.firmware_bridge import Packet
-from seisedge.firmware_bridge.datacast import DatacastDecoder, encode_datacast
-from seisedge.firmware_bridge.frame import Channel, Frame, encode_frame
-from seisedge.firmware_bridge.frame_decoder import FrameDecoder, stuffed_frame
-from seisedge.firmware_bridge.openeew import OpenEewDecoder
-from seisedge.firmware_bridge.palert import PalertDecoder
-
-PORTION = 200
-Target = tuple[Make, Sequence[bytes], bool, int]
+RESULTS = ROOT / "benchmarks" / "results" / "fuzz_wire.json"
+PORTION = 500
 
 
-def targets() -> dict[str, Target]:
-    """Name → decoder, good frames, whether they make a stream, repetitions of the good frames behind the damage."""
-    rng = np.random.default_rng(0)
-    about = tuple(Channel(axis) for axis in "ZNE")
-    sent = [Frame(1, n, n * 10**8, (100, 1), rng.integers(-99, 99, (8, 3)).astype(np.int16), about) for n in range(3)]
-    whole = Packet("FDSN:AM_SHAKE_00_E_H_Z", 10**18, 100.0, np.arange(40, dtype=np.int32))
-    shakes = [encode_datacast(whole.cut(i, i + 10)) for i in range(0, 40, 10)]
-    record = Packet("FDSN:TW_P001_00_H_L_Z", 10**18, 100.0, np.arange(200, dtype=np.int16))
-    alerts = [palert_1(0), palert_4(record), palert_16(3), palert_1(1)]
-    axes = {axis: [0.1, -0.2, 0.3, 0.4] for axis in "xyz"}
-    texts = [
-        json.dumps({"device_id": "0", "sr": 31.25, "device_t": 1.6e9 + n, "traces": axes}).encode() for n in range(3)
-    ]
-    lines = [
-        json.dumps({"device_id": "0", "traces": [{"t": 1.6e9 + n, "sr": 125, **axes}]}).encode() + b"\n"
-        for n in range(3)
-    ]
-    return {
-        "native-cobs": (FrameDecoder, [stuffed_frame(each) for each in sent], True, 2),
-        "native-bare": (lambda: FrameDecoder(is_bare=True), [encode_frame(each) for each in sent], False, 1),
-        "datacast": (lambda: DatacastDecoder(sampling_rate=100.0), shakes, False, 1),
-        "datacast-stream": (lambda: DatacastDecoder(sampling_rate=100.0), shakes, True, 2),
-        "openeew": (lambda: OpenEewDecoder(is_message=True), texts, False, 1),
-        "grillo-stream": (OpenEewDecoder, lines, True, 40),
-        "palert": (PalertDecoder, alerts, True, 3),
-    }
+@dataclass
+class Record:
+    """What has been run of these decoders: cases without a fault and seconds, by name."""
+
+    decoders: str
+    seed: int
+    machine: str
+    cases: dict[str, int] = field(default_factory=dict[str, int])
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+
+
+def digest() -> str:
+    """Of the decoders and of the cases."""
+    paths = [*sorted((ROOT / "firmware_bridge").glob("*.py")), *sorted((ROOT / "tests").glob("*fuzz*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:16]
+
+
+def begun(seed: int) -> Record:
+    """The record of an earlier run that was of the same; else a new one."""
+    new = Record(digest(), seed, f"{platform.machine()}, Python {platform.python_version()}")
+    if not RESULTS.exists():
+        return new
+    found = Record(**json.loads(RESULTS.read_text(encoding="utf-8")))
+    return found if (found.decoders, found.seed) == (new.decoders, seed) else new
+
+
+def run(record: Record, name: str) -> None:
+    """One portion of a decoder, and the file written anew."""
+    start, done = time.monotonic(), record.cases.get(name, 0)
+    fuzz(name, PORTION, record.seed * 1_000_000 + done // PORTION)
+    record.cases[name] = done + PORTION
+    record.seconds[name] = round(record.seconds.get(name, 0.0) + time.monotonic() - start, 3)
+    RESULTS.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
 
 
 @click.command()
-@click.option("--cases", default=1_000_000, show_default=True, help="Cases over all decoders.")
+@click.option("--cases", default=1_000_000, show_default=True, help="Cases over all decoders, those done before too.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--only", default="", help="One decoder's name.")
+@click.option("--only", default="", help="One decoder's name; --cases are then its own.")
 def main(cases: int, seed: int, only: str) -> None:
     """Fuzz every decoder of a wire format."""
-    chosen = {name: each for name, each in targets().items() if only in ("", name)}
-    if not chosen:
-        raise click.BadParameter(f"found {only!r}, wanted one of {', '.join(targets())}", param_hint="--only")
-    done: dict[str, int] = dict.fromkeys(chosen, 0)
-    start = time.monotonic()
-    portions = -(-cases // (PORTION * len(chosen)))
+    names = [name for name in FUZZED if only in ("", name)]
+    if not names:
+        raise click.BadParameter(f"found {only!r}, wanted one of {', '.join(FUZZED)}", param_hint="--only")
+    record = begun(seed)
+    each = -(-cases // (PORTION * len(names))) * PORTION
+    left = sorted((done, name) for name in names for done in range(record.cases.get(name, 0), each, PORTION))
     try:
-        with click.progressbar(range(portions), label="fuzzing", file=sys.stderr) as bar:
-            for portion in bar:
-                for name, (make, good, is_stream, tail) in chosen.items():
-                    fuzz(make, good, PORTION, seed * 1_000_000 + portion, is_stream=is_stream, tail=tail)
-                    done[name] += PORTION
+        with click.progressbar(left, label="fuzzing", file=sys.stderr) as bar:
+            for _, name in bar:
+                run(record, name)
     except KeyboardInterrupt:
-        print("\nended early")
-    for name, count in done.items():
-        print(f"{name:16} {count:10,} cases, no fault")
-    print(f"{sum(done.values()):,} cases in {time.monotonic() - start:.0f} s")
+        print("\nended early: the next run goes on from here")
+    for name in names:
+        print(f"{name:16} {record.cases.get(name, 0):10,} cases, no fault, {record.seconds.get(name, 0.0):8.1f} s")
+    print(f"{sum(record.cases.values()):,} cases")
 
 
 if __name__ == "__main__":

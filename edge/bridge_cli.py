@@ -7,8 +7,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import ExitStack, aclosing
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -66,7 +66,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="seisedge")
 def cli() -> None:
-    """Look at, record, replay and convert what sensors and servers send. `edge-bridge SOURCE` prints its packets."""
+    """Look at, record, replay and convert what sensors and servers send. A SOURCE alone is printed."""
 
 
 @cli.command(short_help="print packets as they come, or record them (the default)")
@@ -96,9 +96,7 @@ def listen(  # noqa: PLR0913, PLR0917 - one parameter per option
         raise UsageError("--encoding, --rotate: found no --record, wanted it with them")
     with ExitStack() as stack:
         if record is not None:
-            recorder = stack.enter_context(
-                Recorder(record, encoding=encoding, rotate_bytes=_size(rotate) if rotate else None)
-            )
+            recorder = stack.enter_context(_recording(record, encoding, _size(rotate) if rotate else None))
             take = recorder.write
         else:
 
@@ -109,13 +107,26 @@ def listen(  # noqa: PLR0913, PLR0917 - one parameter per option
     _finish(opened.counts)
 
 
+@contextmanager
+def _recording(path: Path, encoding: str | None, rotate_bytes: int | None = None) -> Generator[Recorder, None, None]:
+    """Open a recorder; say in the end what it holds, after Ctrl-C too."""
+    recorder = Recorder(path, encoding=encoding, rotate_bytes=rotate_bytes)
+    try:
+        with recorder:
+            yield recorder
+    finally:
+        click.echo(f"{path}: {recorder.packets} packets, {recorder.bytes:,} bytes", err=True)
+
+
 async def _listen(source: Source, take: Callable[[Packet], None], count: int | None) -> None:
     watch = asyncio.ensure_future(_watch(source))
     try:
         async with aclosing(cast("AsyncGenerator[Packet, None]", source.packets())) as packets:
+            taken = 0
             async for packet in packets:
                 take(packet)
-                if count is not None and source.counts.packets >= count:
+                taken += 1  # the source's own count runs ahead: one message gives several packets
+                if taken == count:
                     return
     finally:
         watch.cancel()
@@ -184,8 +195,13 @@ def replay_command(  # noqa: PLR0913, PLR0917 - one parameter per option
         for file in files:
             _run(_replay(open_source(file), target, kind, options, counts, now=now))
     finally:
-        lost = f", {counts.dropped} dropped, {counts.reordered} reordered" if counts.dropped + counts.reordered else ""
-        click.echo(f"{counts.sent} packets sent, {counts.sent_bytes:,} bytes{lost}", err=True)
+        if counts.sent + counts.dropped:
+            _say_sent(counts)
+
+
+def _say_sent(counts: ReplayCounts) -> None:
+    lost = f", {counts.dropped} dropped, {counts.reordered} reordered" if counts.dropped + counts.reordered else ""
+    click.echo(f"{counts.sent} packets sent, {counts.sent_bytes:,} bytes{lost}", err=True)
 
 
 async def _replay(
@@ -240,9 +256,8 @@ def convert(source: str, output: Path, encoding: str | None, force: bool) -> Non
         if not force:
             raise UsageError(f"{output}: is there already, wanted --force to replace it")
         output.unlink()
-    with Recorder(output, encoding=encoding) as recorder:
+    with _recording(output, encoding) as recorder:
         _run(_listen(opened, recorder.write, None))
-    click.echo(f"{output}: {recorder.packets} packets, {recorder.bytes:,} bytes", err=True)
     _finish(opened.counts)
 
 

@@ -95,8 +95,9 @@ def main(  # noqa: PLR0913, PLR0917 - one parameter per option
             channels=tuple(filter(None, (each.strip() for each in channels.split(",")))),
         )
         require_paths(tuple(path for path in inputs if path != STDIN))
-        with spooled(inputs) as paths:
-            code = _scan(Scanner(session, options), paths, output=output, report=report, plot=plot, quiet=quiet)
+        scanner = Scanner(session, options)
+        with spooled(inputs, scanner.report.problems.append) as paths:
+            code = _scan(scanner, paths, output=output, report=report, plot=plot, quiet=quiet)
     except SeisedgeError as error:
         click.echo(f"edge-scan: {error}", err=True)
         sys.exit(error.exit_code)

@@ -13,6 +13,7 @@ from pathlib import Path
 from seisedge.firmware_bridge import Packet, SourceId, WireError, encode_records
 
 from .errors import DataError, UsageError
+from .sources.connection import in_one_line
 from .sources.datalink import PORT, DataLinkWriter
 from .sources.formats import Encoder
 from .sources.urls import SourceUrl
@@ -42,7 +43,7 @@ async def sender_to(url: SourceUrl, encode: Encoder) -> AsyncGenerator[Send, Non
         async with opening(url, encode) as send:
             yield send
     except OSError as error:
-        raise DataError(f"--to {url.text}: {error.strerror or error}") from error
+        raise DataError(f"--to {url.text}: {in_one_line(error)}") from error
     except WireError as error:
         raise DataError(f"--to {url.text}: cannot be sent in this format: {error}") from error
 

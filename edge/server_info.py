@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
 
+from seisedge.firmware_bridge import WireError
+
 from .errors import DataError, UsageError
 from .sources import open_source
+from .sources.connection import in_one_line
 from .sources.datalink import DataLinkSource
 from .sources.seedlink import SeedLinkSource
 
@@ -32,8 +36,8 @@ async def info_lines(text: str, item: str, *, raw: bool) -> list[str]:
         raise UsageError(f"info {text}: wanted a URL of seedlink, seedlinks or datalink")
     try:
         content = (await source.info(item)).decode("utf-8", "replace")
-    except OSError as error:
-        raise DataError(f"{text}: {error.strerror or error}") from error
+    except (OSError, asyncio.TimeoutError, WireError) as error:
+        raise DataError(f"{text}: {in_one_line(error)}") from error
     if raw:
         return content.splitlines()
     return list(_from_json(content) if content.lstrip().startswith("{") else _from_xml(content))

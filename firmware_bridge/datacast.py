@@ -20,6 +20,7 @@ from .source_id import SourceId
 _NUMBER = rb"-?[0-9]{1,10}(?:\.[0-9]{1,9})?(?:[eE][-+]?[0-9]{1,2})?"
 _WHOLE = re.compile(rb"\{'([A-Z0-9]{3})', ?([0-9]{1,10})(?:\.([0-9]{1,9}))?((?:, ?-?[0-9]{1,10})+)\}")
 _REAL = re.compile(rb"\{'([A-Z0-9]{3})', ?([0-9]{1,10})(?:\.([0-9]{1,9}))?((?:, ?%b)+)\}" % _NUMBER)
+_SPACE = b" \r\n\t"
 _MAX_BYTES = 8192
 _MAX_CHANNELS = 32
 _JITTER_NS = 2_000_000  # stamps are cut to 1 ms, so two of them are off by less than 2
@@ -63,6 +64,7 @@ class DatacastDecoder:
         self._found: deque[bytes | WireError] = deque()
         self._packets: deque[Packet] = deque()
         self._channels: dict[bytes, _Channel] = {}
+        self._is_ended = False
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take a datagram, or bytes of a recording."""
@@ -71,13 +73,20 @@ class DatacastDecoder:
         for piece in pieces:
             start = piece.rfind(b"{")
             before = piece[:start] if start >= 0 else piece
-            if before.strip(b" \r\n\t"):
+            if before.strip(_SPACE):
                 self._found.append(WireError(f"datacast: found {before[:40]!r}, wanted a packet in braces"))
             if start >= 0:
                 self._found.append(piece[start:] + b"}")
         if len(self._rest) > _MAX_BYTES:
             self._found.append(WireError(f"datacast: found {_MAX_BYTES} bytes without a closing brace"))
             self._rest = b""
+
+    def end(self) -> None:
+        """Nothing more will come: an open brace is damage, and so are packets that still wait for a rate."""
+        if b"{" in self._rest:
+            self._found.append(WireError(f"datacast: found the end behind {self._rest[:40]!r}, wanted a closing brace"))
+        self._rest = b""
+        self._is_ended = True
 
     def next_packet(self) -> Packet | None:
         """Give the next packet, or None where more are needed.
@@ -89,12 +98,20 @@ class DatacastDecoder:
         """
         while not self._packets:
             if not self._found:
+                self._tell_waiting()
                 return None
             piece = self._found.popleft()
             if isinstance(piece, WireError):
                 raise piece
             self._take(piece)
         return self._packets.popleft()
+
+    def _tell_waiting(self) -> None:
+        """At the end: packets without a rate are lost; once for each channel."""
+        for name, channel in self._channels.items() if self._is_ended else ():
+            waiting, channel.waiting = len(channel.waiting), []
+            if waiting:
+                raise WireError(f"datacast {name.decode()}: found {waiting} packets that tell no rate, wanted rate=")
 
     def _take(self, piece: bytes) -> None:
         name, stamp_ns, samples = _parse(piece)

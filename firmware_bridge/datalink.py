@@ -15,7 +15,8 @@ from typing import TypeAlias, final
 from .errors import WireError
 
 _MICROSECOND = 1_000
-_MAX_DATA = 32 << 20
+_MAX_DATA = {"INFO": 32 << 20, "PACKET": 1 << 20}  # others: a line of words
+_MAX_WORDS = 1 << 14
 _PREFIX = 3
 _HEADER = re.compile(r"[ -~]{1,255}")
 _WORDS = {"OK", "ERROR", "PACKET", "INFO", "ID", "ENDSTREAM"}
@@ -101,6 +102,7 @@ class DataLinkClient:
     def __init__(self) -> None:
         self._buffer, self._out = bytearray(), bytearray()
         self._waiting: deque[str] = deque()
+        self._is_damaged = False
 
     def bytes_to_send(self) -> bytes:
         """Take what must be sent now."""
@@ -178,12 +180,18 @@ class DataLinkClient:
         WireError
             Once for each damaged stretch, which has been passed over: call again and go on.
         """
-        try:
-            return self._take()
-        except WireError:
-            following = self._buffer.find(b"DL", 1)
-            del self._buffer[: following if following > 0 else max(1, len(self._buffer) - 1)]
-            raise
+        while True:
+            try:
+                event = self._take()
+            except WireError:  # noqa: PERF203 - damage is rare
+                following = self._buffer.find(b"DL", 1)
+                del self._buffer[: following if following > 0 else max(1, len(self._buffer) - 1)]
+                known, self._is_damaged = self._is_damaged, True
+                if not known:
+                    raise
+            else:
+                self._is_damaged = self._is_damaged and event is None
+                return event
 
     def _command(self, header: str, data: bytes = b"") -> None:
         """Send a command that is answered with OK or ERROR."""
@@ -211,8 +219,9 @@ class DataLinkClient:
             raise WireError(f"DataLink: found header {header[:60]!r}, wanted one of {', '.join(sorted(_WORDS))}")
         has_data = words[0] not in {"ID", "ENDSTREAM"}
         size = _whole(words[-1], header) if has_data else 0
-        if not 0 <= size <= _MAX_DATA:
-            raise WireError(f"DataLink: found data of {size} bytes, wanted at most {_MAX_DATA}")
+        most = _MAX_DATA.get(words[0], _MAX_WORDS)
+        if not 0 <= size <= most:
+            raise WireError(f"DataLink: found {words[0]} with {size} bytes, wanted at most {most}")
         if len(self._buffer) < begin + size:
             return None
         event = self._event(words, header, bytes(self._buffer[begin : begin + size]))

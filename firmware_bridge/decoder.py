@@ -16,6 +16,10 @@ class Decoder(Protocol):
         """Take bytes; nothing is decoded and nothing is raised."""
         ...
 
+    def end(self) -> None:
+        """Nothing more will come: what is not whole now is damage, which `next_packet` tells."""
+        ...
+
     def next_packet(self) -> Packet | None:
         """Give the next packet, or None where more bytes are needed.
 

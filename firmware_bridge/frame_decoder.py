@@ -64,6 +64,12 @@ class FrameDecoder:
             self._found.append(_too_long())
             self._rest, self._is_skipping = b"", True
 
+    def end(self) -> None:
+        """Nothing more will come: what stands behind the last zero must be a frame."""
+        if self._rest:
+            self._found.append(self._rest)
+            self._rest = b""
+
     def next_packet(self) -> Packet | None:
         """Give the next packet, or None where more bytes are needed.
 

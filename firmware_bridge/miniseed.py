@@ -69,7 +69,8 @@ def read_headers(buffer: bytes | memoryview) -> Iterator[RecordHeader]:
         The buffer does not begin with a record, or a record is damaged. In both cases the headers before it
         have been yielded.
     """
-    offset = 0
+    offset, kind, message = 0, WireError, ""
+    record: MS3Record | None = None
     try:
         for record in MS3Record.from_buffer(buffer):
             length = record.reclen
@@ -78,7 +79,14 @@ def read_headers(buffer: bytes | memoryview) -> Iterator[RecordHeader]:
             offset += length
     except MiniSEEDError as error:
         kind = TruncatedError if error.status_code == clibmseed.MS_ENDOFFILE else WireError
-        raise kind(f"found {reason_of(error)}, wanted a whole miniSEED record", offset) from error
+        message = f"found {reason_of(error)}, wanted a whole miniSEED record"
+    except WireError as error:
+        message = str(error)
+    if message:
+        # Not in the handler and without the record: who keeps the error must not keep C's view of the buffer with it,
+        # which crashes CPython 3.11 when it ends with both in a cycle.
+        del record
+        raise kind(message, offset)
 
 
 def _header(record: MS3Record, offset: int, length: int) -> RecordHeader:
@@ -86,7 +94,7 @@ def _header(record: MS3Record, offset: int, length: int) -> RecordHeader:
     if start in (NSTERROR, NSTUNSET):
         raise WireError("found no start time in a miniSEED record, wanted one", offset)
     return RecordHeader(
-        source_id=record.sourceid,
+        source_id=_source_id(record, offset),
         starttime_ns=start,
         endtime_ns=end,
         sampling_rate=record.samprate,
@@ -96,6 +104,15 @@ def _header(record: MS3Record, offset: int, length: int) -> RecordHeader:
         encoding=int(record.encoding),
         flags=_flags(record.flags, record.extra),
     )
+
+
+def _source_id(record: MS3Record, offset: int | None = None) -> str:
+    try:
+        return record.sourceid
+    except UnicodeDecodeError:
+        raise WireError(
+            "found codes that are no text in a miniSEED record, wanted letters and digits", offset
+        ) from None
 
 
 def decode_record(record_bytes: bytes | memoryview) -> Packet:
@@ -128,10 +145,11 @@ def decode_series(record_bytes: bytes | memoryview) -> Packet | None:
     """
     try:
         return packet_of_record(MS3Record.parse(record_bytes, unpack_data=True))
-    except WireError:
-        raise
+    except WireError as error:
+        message = str(error)
     except (MiniSEEDError, ValueError) as error:
-        raise WireError(f"miniSEED record: found {reason_of(error)}, wanted a decodable record") from error
+        message = f"miniSEED record: found {reason_of(error)}, wanted a decodable record"
+    raise WireError(message)  # not in the handler: see `read_headers`
 
 
 def has_samples(record: MS3Record) -> bool:
@@ -161,7 +179,7 @@ def packet_of_record(record: MS3Record) -> Packet | None:
         raise WireError(f"miniSEED record: found a sampling rate of {rate:g} Hz, wanted {wanted}")
     flags = _flags(record.flags, record.extra if record.extralength else "")
     return Packet(
-        record.sourceid, start, rate, sensor_type(np.frombuffer(view, _DTYPES[view.format]), record.encoding), flags
+        _source_id(record), start, rate, sensor_type(np.frombuffer(view, _DTYPES[view.format]), record.encoding), flags
     )
 
 

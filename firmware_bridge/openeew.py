@@ -70,6 +70,10 @@ class OpenEewDecoder:
         """Take bytes of a stream, or one message."""
         self._objects.feed(data)
 
+    def end(self) -> None:
+        """Nothing more will come: an object that is not whole is damage."""
+        self._objects.end()
+
     def next_packet(self) -> Packet | None:
         """Give the next packet, or None where more are needed.
 

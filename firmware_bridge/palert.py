@@ -60,7 +60,7 @@ class PalertDecoder:
         self._naming = naming or Naming()
         self._offset_ns = round(utc_offset_s * NANOSECONDS)
         self._buffer = b""
-        self._is_damaged = False
+        self._is_damaged = self._is_ended = False
         self._packets: deque[Packet] = deque()
         self._clock: PacketClock | None = None
         self._sequence = SequenceTracker(16)
@@ -68,6 +68,10 @@ class PalertDecoder:
     def feed(self, data: bytes | memoryview) -> None:
         """Take bytes of the line."""
         self._buffer += bytes(data)
+
+    def end(self) -> None:
+        """Nothing more will come: a packet that is not whole is damage."""
+        self._is_ended = True
 
     def next_packet(self) -> Packet | None:
         """Give the next packet, or None where more bytes are needed.
@@ -80,7 +84,9 @@ class PalertDecoder:
         while not self._packets:
             size = _size_of(self._buffer)
             if size is None or size > len(self._buffer):
-                return None
+                if not self._is_ended or not self._buffer:
+                    return None
+                size = 0
             if size == 0:
                 self._skip("what is no packet")
                 continue

@@ -13,8 +13,12 @@ _MAX_BLOCKETTES = 16
 _LONGEST_CHAIN = 4096  # bytes that header and blockettes may take
 
 
-def record_length(head: bytes | bytearray | memoryview, *, max_record: int = 1 << 20) -> int | None:
+def record_length(
+    head: bytes | bytearray | memoryview, *, max_record: int = 1 << 20, unsaid: int = _CLASSIC
+) -> int | None:
     """Give a record's length in bytes, or None where more of its first bytes are needed.
+
+    `unsaid` is that of a record of version 2 without blockette 1000, which does not say it.
 
     Formats: SEED manual 2.4, chapter 8 (fixed header, blockette 1000); FDSN miniSEED 3, fixed header.
 
@@ -29,7 +33,7 @@ def record_length(head: bytes | bytearray | memoryview, *, max_record: int = 1 <
         sid_length, extra_length, data_length = struct.unpack_from("<BHI", head, 33)
         length: int = _FIXED_3 + sid_length + extra_length + data_length
     elif head[6] in b"DRQM" and head[7] in b" \0":
-        found = _length_2(head)
+        found = _length_2(head, unsaid)
         if found is None:
             return None
         length = found
@@ -40,7 +44,7 @@ def record_length(head: bytes | bytearray | memoryview, *, max_record: int = 1 <
     return length
 
 
-def _length_2(head: bytes | bytearray | memoryview) -> int | None:
+def _length_2(head: bytes | bytearray | memoryview, unsaid: int) -> int | None:
     if len(head) < _FIXED_2:
         return None
     order = _byte_order(head)
@@ -48,7 +52,7 @@ def _length_2(head: bytes | bytearray | memoryview) -> int | None:
     end = min(data_offset, _LONGEST_CHAIN) or _CLASSIC
     for _ in range(_MAX_BLOCKETTES):
         if at == 0:
-            return _CLASSIC
+            return unsaid
         if not _FIXED_2 <= at <= end - 8:
             break
         if len(head) < at + 8:

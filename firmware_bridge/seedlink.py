@@ -130,7 +130,7 @@ class SeedLinkClient:
         self._hello: list[str] = []
         self._commands: deque[_Command] = deque()
         self._awaited: _Command | None = None
-        self._batch = self._streaming = self._final = False
+        self._batch = self._streaming = self._final = self._is_damaged = False
         self._asked: deque[str] = deque()
         self._parts = bytearray()
         self._accepted = 0
@@ -173,8 +173,15 @@ class SeedLinkClient:
             Once for each damaged stretch, which has been passed over: call again and go on.
         """
         while not self._events:
-            if self._final or not self._advance():
-                return None
+            try:
+                if self._final or not self._advance():
+                    return None
+            except WireError:  # noqa: PERF203 - damage is rare
+                known, self._is_damaged = self._is_damaged, True
+                if not known:
+                    raise
+            else:
+                self._is_damaged = False
         return self._events.popleft()
 
     def _send(self, command: str) -> None:

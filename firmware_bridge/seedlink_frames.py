@@ -20,7 +20,7 @@ _MAX_LINE = 4096
 _HEADER_3, _HEADER_4 = 8, 17
 _PACKET_3 = re.compile(rb"SL[0-9A-F]{6}|SLINFO [ *]")
 _PACKET_4 = re.compile(rb"SE[23JX]")
-_LEAST_RECORD_HEAD = 48
+_LEAST_RECORD_HEAD, _RECORD_HEAD = 48, 4096  # bytes that tell a record's length: at least, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _packet_3(buffer: bytearray) -> Frame | None:
         raise WireError(f"SeedLink 3: found {bytes(buffer[:8])!r}, wanted SL and six hexadecimal digits")
     if len(buffer) < _HEADER_3 + _LEAST_RECORD_HEAD:
         return None
-    length = record_length(memoryview(buffer)[_HEADER_3 : _HEADER_3 + MAX_RECORD].tobytes(), max_record=MAX_RECORD)
+    length = record_length(buffer[_HEADER_3 : _HEADER_3 + _RECORD_HEAD], max_record=MAX_RECORD)
     if length is None or len(buffer) < _HEADER_3 + length:
         return None
     head, payload = bytes(buffer[:_HEADER_3]), bytes(buffer[_HEADER_3 : _HEADER_3 + length])
@@ -159,6 +159,13 @@ def _info_3(payload: bytes, *, is_last: bool) -> InfoPart:
     return InfoPart(content, is_last, payload[15:18] == b"ERR")
 
 
+def _require_length(head: bytes, size: int) -> None:
+    """A payload of miniSEED is one record: a size that is not its length is damage."""
+    length = record_length(head, max_record=MAX_RECORD)
+    if length not in (None, size):
+        raise WireError(f"SeedLink 4: found a payload of {size} bytes, wanted the record's {length}")
+
+
 def _packet_4(buffer: bytearray) -> Frame | None:
     if _PACKET_4.match(buffer) is None and not (len(buffer) < 3 and b"SE".startswith(buffer[:2])):
         raise WireError(f"SeedLink 4: found {bytes(buffer[:4])!r}, wanted SE and a format out of 2, 3, J, X")
@@ -170,6 +177,8 @@ def _packet_4(buffer: bytearray) -> Frame | None:
     if size > most:
         raise WireError(f"SeedLink 4: found a payload of {size} bytes, wanted at most {most}")
     begin = _HEADER_4 + id_length
+    if letter in "23" and len(buffer) >= begin + _LEAST_RECORD_HEAD:  # before a wrong size is waited for
+        _require_length(bytes(buffer[begin : begin + min(size, _RECORD_HEAD)]), size)
     if len(buffer) < begin + size:
         return None
     station_id = bytes(buffer[_HEADER_4:begin]).decode("ascii", "replace")

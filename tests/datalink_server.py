@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tcp_server import TcpServer, started
+
 from seisedge.firmware_bridge import SourceId, read_headers
 
 
@@ -21,29 +23,27 @@ class Ringed:
 
 
 @dataclass
-class DataLinkServer:
+class DataLinkServer(TcpServer):
     """A ring and its clients.
 
     Attributes
     ----------
-    cut_after
-        Bytes of the stream after which each connection is cut, one entry per connection; None never cuts.
     token
         If there is one, AUTHORIZATION must give it first.
+    repeats_last
+        POSITION SET to a packet makes it the next one, instead of the one behind it.
+    says_its_name
+        Whether ID is answered while packets are streamed.
     """
 
     ring: list[Ringed] = field(default_factory=list[Ringed])
     token: str = ""
     accepts_writes: bool = True
-    cut_after: list[int | None] = field(default_factory=list[int | None])
-    commands: list[str] = field(default_factory=list[str])
-    connections: int = 0
-    port: int = 0
+    says_its_name: bool = True
+    repeats_last: bool = False
 
     def __post_init__(self) -> None:
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
-        self._sessions: set[asyncio.Task[None]] = set()
+        super().__post_init__()
         self.grown = asyncio.Event()
 
     def fill(self, content: bytes) -> None:
@@ -60,37 +60,14 @@ class DataLinkServer:
         self.grown.set()
         return packet_id
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "localhost", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in list(self._open):
-            writer.transport.abort()
-        await asyncio.gather(*self._sessions)
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._sessions.add(task)
-        task.add_done_callback(self._sessions.discard)
-        self._open.add(writer)
-        cut = self.cut_after.pop(0) if self.cut_after else None
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: int | None) -> None:
         session = _Session(self, reader, writer, cut)
         try:
             await session.run()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
         finally:
             if session.streaming is not None:
                 session.streaming.cancel()
                 await asyncio.gather(session.streaming, return_exceptions=True)
-            self._open.discard(writer)
-            writer.transport.abort()
 
 
 class _Session:
@@ -115,7 +92,9 @@ class _Session:
             await self._answer(word, rest, data)
 
     async def _answer(self, word: str, rest: list[str], data: bytes) -> None:
-        if word == "ID":
+        if word == "ID" and self.streaming is not None and not self.server.says_its_name:
+            pass
+        elif word == "ID":
             write = " WRITE" if self.server.accepts_writes else ""
             self._send(f"ID DataLink 2024.001 :: DLPROTO:1.0 PACKETSIZE:512{write}")
         elif word == "AUTHORIZATION":
@@ -169,6 +148,11 @@ class _Session:
             self.at = max((each.packet_id for each in self.server.ring if each.end_us < int(rest[1])), default=0)
         else:
             last = self.server.ring[-1].packet_id if self.server.ring else 0
+            if rest[1].isdigit() and self.server.repeats_last:
+                rest = [rest[0], str(int(rest[1]) - 1)]
+            elif rest[1].isdigit() and all(each.packet_id != int(rest[1]) for each in self.server.ring):
+                self._reply("Packet not found")
+                return
             self.at = {"EARLIEST": 0, "LATEST": last}.get(rest[1], int(rest[1]) if rest[1].isdigit() else 0)
         self._reply(None, self.at, "positioned")
 
@@ -221,8 +205,5 @@ async def ring_of(content: bytes = b"") -> AsyncGenerator[DataLinkServer, None]:
     """A server on a free port of the loopback interface, with the records of a file in its ring."""
     server = DataLinkServer()
     server.fill(content)
-    await server.start()
-    try:
+    async with started(server):
         yield server
-    finally:
-        await server.stop()

@@ -1,4 +1,7 @@
-"""A real mosquitto broker for tests, on a free port of the loopback interface, that can be killed and come back."""
+"""A real mosquitto broker for tests, on a free port of the loopback interface, that can be killed and come back.
+
+It is open to all, or has TLS and a password with the lines of `with_tls`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trustme
 
 
 class Broker:
@@ -20,7 +24,8 @@ class Broker:
     def __init__(self, folder: Path, *, lines: tuple[str, ...] = ()) -> None:
         self.port = free_port()
         self._path = folder / "mosquitto.conf"
-        self._path.write_text("\n".join([f"listener {self.port} 127.0.0.1", *lines, ""]), encoding="utf-8")
+        first = [f"listener {self.port} 127.0.0.1", "persistence false", *(["user root"] if os.getuid() == 0 else [])]
+        self._path.write_text("\n".join([*first, *lines, ""]), encoding="utf-8")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -45,11 +50,27 @@ class Broker:
 @contextmanager
 def broker_in(folder: Path, *, lines: tuple[str, ...] = ("allow_anonymous true",)) -> Generator[Broker, None, None]:
     broker = Broker(folder, lines=lines)
-    broker.start()
     try:
+        broker.start()
         yield broker
     finally:
         broker.stop()
+
+
+def with_tls(folder: Path) -> tuple[str, ...]:
+    """Lines of a broker that wants TLS and a password; `ca.pem`, `password` and `wrong` are in the folder then."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    server = authority.issue_cert("localhost", "127.0.0.1")
+    server.private_key_pem.write_to_path(folder / "key.pem")
+    server.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    users = folder / "users"
+    users.write_text("gateway:correct horse\n", encoding="utf-8")
+    users.chmod(0o600)
+    subprocess.run([_program("mosquitto_passwd"), "-U", str(users)], check=True, capture_output=True)
+    (folder / "password").write_text("correct horse\n", encoding="utf-8")
+    (folder / "wrong").write_text("battery staple\n", encoding="utf-8")
+    return f"certfile {folder / 'cert.pem'}", f"keyfile {folder / 'key.pem'}", f"password_file {users}"
 
 
 def free_port() -> int:
@@ -58,8 +79,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _program() -> str:
-    found = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+def _program(name: str = "mosquitto") -> str:
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if found is None:
         if os.environ.get("SEISEDGE_NEED_SHARED") == "1":
             pytest.fail("mosquitto is absent: install Debian's package mosquitto")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pymseed import DataEncoding, MS3Record
+from tcp_server import TcpServer, started
 
 from seisedge.firmware_bridge import SourceId, read_headers
 
@@ -48,19 +49,19 @@ class _Selection:
 
 
 @dataclass
-class SeedLinkServer:
+class SeedLinkServer(TcpServer):
     """What it holds and how it behaves; change it between connections as a test needs.
 
     Attributes
     ----------
     versions
         What HELLO offers.
-    cut_after
-        Bytes of the stream after which each connection is cut, one entry per connection; None never cuts.
+    repeats_last
+        Count from the last packet that the client has, instead of from the next.
+    answers_info
+        Whether a sign of life comes when it is asked for in the stream.
     live
         After the stored packets the connection stays open, as for data that come in; else it is closed.
-    commands
-        All that clients said, for tests to look at.
     """
 
     content: bytes
@@ -70,19 +71,14 @@ class SeedLinkServer:
     user: str = ""
     password: str = ""
     token: str = ""
-    cut_after: list[int | None] = field(default_factory=list[int | None])
     live: bool = True
-    tls: ssl.SSLContext | None = None
-    port: int = 0
-    commands: list[str] = field(default_factory=list[str])
-    connections: int = 0
+    answers_info: bool = True
+    repeats_last: bool = False
     everything_sent: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self._server: asyncio.Server | None = None
+        super().__post_init__()
         self._noted = asyncio.Event()
-        self._open: set[asyncio.StreamWriter] = set()
-        self._sessions: set[asyncio.Task[None]] = set()
 
     @property
     def stored(self) -> list[Stored]:
@@ -114,33 +110,8 @@ class SeedLinkServer:
             self._noted.clear()
             await self._noted.wait()
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "localhost", self.port, ssl=self.tls)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in list(self._open):
-            writer.transport.abort()
-        await asyncio.gather(*self._sessions)
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._sessions.add(task)
-        task.add_done_callback(self._sessions.discard)
-        cut = self.cut_after.pop(0) if self.cut_after else None
-        self._open.add(writer)
-        try:
-            await _Session(self, reader, writer, cut).run()
-        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            pass
-        finally:
-            self._open.discard(writer)
-            writer.transport.abort()
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, cut: int | None) -> None:
+        await _Session(self, reader, writer, cut).run()
 
 
 class _Session:
@@ -270,8 +241,9 @@ class _Session:
             self.server.note(command)
             if command == "BYE":
                 return
-            self._info(command.split()[-1])
-            await self.writer.drain()
+            if self.server.answers_info:
+                self._info(command.split()[-1])
+                await self.writer.drain()
 
     def _wanted(self, stored: Stored) -> bool:
         chosen = next((each for each in self._selections if each.takes(stored)), None)
@@ -279,6 +251,8 @@ class _Session:
             return False
         if chosen.first is None:
             return True
+        if self.server.repeats_last:
+            return ((stored.sequence - chosen.first + 1) & 0xFFFFFF) < 1 << 23
         if self.version == 4:
             return stored.sequence >= chosen.first
         return ((stored.sequence - chosen.first) & 0xFFFFFF) < 1 << 23  # 24 bits that wrap
@@ -319,9 +293,5 @@ async def serving(
     live: bool = True,
 ) -> AsyncGenerator[SeedLinkServer, None]:
     """A server on a free port of the loopback interface."""
-    server = SeedLinkServer(content, versions=versions, tls=tls, live=live)
-    await server.start()
-    try:
+    async with started(SeedLinkServer(content, versions=versions, tls=tls, live=live)) as server:
         yield server
-    finally:
-        await server.stop()

@@ -12,6 +12,7 @@ from contextlib import aclosing
 from seisedge.edge.errors import DataError, UsageError
 from seisedge.edge.picks import StationId
 from seisedge.edge.sources import Source, open_source
+from seisedge.edge.sources.connection import limited
 from seisedge.edge.stations import station_of
 from seisedge.firmware_bridge import Packet, SourceId, WireError
 
@@ -151,4 +152,4 @@ class Intake:
         while not worker.inbox.put(arrival, bound=self.part.queue_packets, waits=self.part.waits):
             self._space.clear()
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._space.wait(), 0.05)
+                await limited(self._space.wait(), 0.05)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from seisedge.edge.sources.connection import limited
+
 from .health import health_of, status_of
 from .metrics import metrics_text
 from .page import PAGE, picks_json, trace_json
@@ -58,13 +60,13 @@ class StatusServer:
         if self._server is not None:
             self._server.close()
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._server.wait_closed(), _TIMEOUT_S)
+                await limited(self._server.wait_closed(), _TIMEOUT_S)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients += 1
         try:
             if self._clients <= _MAX_CLIENTS:
-                await asyncio.wait_for(self._answer(reader, writer), _TIMEOUT_S)
+                await limited(self._answer(reader, writer), _TIMEOUT_S)
         except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:

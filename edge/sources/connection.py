@@ -1,21 +1,27 @@
-"""TCP and TLS connections of the sources that dial out: opening, waiting before the next try, secrets from files."""
+"""What the sources that dial out share: opening, reading, dialling again after a failure, secrets from files."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from seisedge.edge.errors import UsageError
+from seisedge.firmware_bridge import Packet, WireError
 
+from .source import SourceCounts
 from .urls import SourceUrl
 
 T = TypeVar("T")
+
+PORTION = 1 << 16
+"""Bytes to read at once."""
 
 _CONNECT_TIMEOUT_S = 20.0
 _MOST_SECRET_BYTES = 16384
@@ -96,6 +102,60 @@ async def connected(
         yield reader, writer
     finally:
         writer.transport.abort()  # a peer that does not answer cannot hold us
+
+
+async def reconnecting(
+    connection: Callable[[], AsyncGenerator[Packet, None]],
+    counts: SourceCounts,
+    backoff: Backoff,
+    *,
+    peer: str = "",
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> AsyncGenerator[Packet, None]:
+    """Yield the packets of one connection after the other; what ended one is noted before the next is made.
+
+    Parameters
+    ----------
+    connection
+        Opens one and yields its packets; `OSError`, `TimeoutError` and `WireError` end it.
+    backoff
+        Begins again with each packet that comes.
+    peer
+        Who is named in `counts.last_problem`, where the failure does not say it.
+    is_wanted
+        Whether there is to be another one.
+    """
+    while is_wanted():
+        try:
+            async with aclosing(connection()) as received:
+                async for packet in received:
+                    backoff.reset()
+                    yield packet
+        except (OSError, asyncio.TimeoutError, WireError) as error:
+            counts.last_problem = f"{peer}: {in_one_line(error)}" if peer else in_one_line(error)
+        if is_wanted():
+            await backoff.wait()
+
+
+async def read_alive(reader: asyncio.StreamReader, seconds: float, ask: Callable[[], None]) -> bytes:
+    """Wait for bytes; after a silence ask for a sign of life, give up after a second one.
+
+    Raises
+    ------
+    ConnectionError
+        The server is silent, or has closed the connection.
+    """
+    try:
+        data = await limited(reader.read(PORTION), seconds)
+    except asyncio.TimeoutError:
+        ask()
+        try:
+            data = await limited(reader.read(PORTION), seconds)
+        except asyncio.TimeoutError:
+            raise ConnectionError("the server has gone silent") from None
+    if not data:
+        raise ConnectionError("the server closed the connection")
+    return data
 
 
 def tls_context(url: SourceUrl) -> ssl.SSLContext:
@@ -181,5 +241,9 @@ def is_yes(url: SourceUrl, option: str) -> bool:
 
 
 def in_one_line(error: BaseException) -> str:
-    """Give an error's text in one line; its type where it has none."""
+    """Give an error's text in one line; the system's own words where it has a number for it."""
+    if isinstance(error, asyncio.TimeoutError) and not error.args:
+        return "no answer in time"
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno is not None:
+        return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)  # below 0: of name services
     return " ".join(str(error).split()) or type(error).__name__

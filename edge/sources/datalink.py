@@ -10,7 +10,8 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import final
 
@@ -19,13 +20,23 @@ from seisedge.edge.times import parse_time
 from seisedge.firmware_bridge import DataLinkClient, DataLinkPacket, Packet, WireError, decode_series
 from seisedge.firmware_bridge.datalink import Event, Info, Reply, ServerId
 
-from .connection import Backoff, connected, in_one_line, limited, require_private, seconds_of, secret_of
+from .connection import (
+    PORTION,
+    Backoff,
+    connected,
+    in_one_line,
+    limited,
+    read_alive,
+    reconnecting,
+    require_private,
+    seconds_of,
+    secret_of,
+)
 from .source import Source, SourceCounts
 from .urls import SourceUrl
 
 PORT = 16000
 _OPTIONS = ("match", "reject", "start", "token_file", "keepalive")
-_PORTION = 1 << 16
 _KEEPALIVE_S = 60.0
 _RECORDS = ("MSEED", "MSEED2", "MSEED3")
 
@@ -75,7 +86,7 @@ class DataLinkSource:
             return None
         return json.dumps({"packet_id": self._last_id, "packettime_ns": self._last_ns})
 
-    async def packets(self) -> AsyncGenerator[Packet, None]:
+    def packets(self) -> AsyncGenerator[Packet, None]:
         """Yield packets for ever.
 
         Raises
@@ -83,15 +94,7 @@ class DataLinkSource:
         DataError
             The server refuses the token or the patterns.
         """
-        while True:
-            try:
-                async with aclosing(self._connection()) as received:
-                    async for packet in received:
-                        self._backoff.reset()
-                        yield packet
-            except (OSError, asyncio.TimeoutError, WireError) as error:
-                self.counts.last_problem = f"{self._host}:{self._port}: {in_one_line(error)}"
-            await self._backoff.wait()
+        return reconnecting(self._connection, self.counts, self._backoff, peer=f"{self._host}:{self._port}")
 
     async def info(self, item: str) -> bytes:
         """Ask for INFO, such as `STATUS` or `STREAMS`, on a connection of its own: XML."""
@@ -114,7 +117,7 @@ class DataLinkSource:
             while True:
                 writer.write(client.bytes_to_send())
                 await writer.drain()
-                data = await self._read(reader, client, writer)
+                data = await read_alive(reader, self._keepalive_s, partial(_ask_for_life, client, writer))
                 self.counts.received_bytes += len(data)
                 client.receive(data)
                 for packet in self._take(client):
@@ -148,18 +151,6 @@ class DataLinkSource:
         reply = await _reply(client, reader, writer, self._keepalive_s)
         if not reply.is_ok:
             raise DataError(f"{self.url}: {reply.command}: the server refuses: {reply.message}")
-
-    async def _read(self, reader: asyncio.StreamReader, client: DataLinkClient, writer: asyncio.StreamWriter) -> bytes:
-        """Wait for bytes; after a silence say who is there, which the server answers; give up after a second one."""
-        try:
-            data = await limited(reader.read(_PORTION), self._keepalive_s)
-        except asyncio.TimeoutError:
-            client.identify()
-            writer.write(client.bytes_to_send())
-            data = await limited(reader.read(_PORTION), self._keepalive_s)
-        if not data:
-            raise ConnectionError("the server closed the connection")
-        return data
 
     def _take(self, client: DataLinkClient) -> Iterator[Packet]:
         while True:
@@ -253,6 +244,11 @@ class DataLinkWriter:
         return self._link
 
 
+def _ask_for_life(client: DataLinkClient, writer: asyncio.StreamWriter) -> None:
+    client.identify()  # the server answers with its own name
+    writer.write(client.bytes_to_send())
+
+
 async def _next(
     client: DataLinkClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float
 ) -> Event:
@@ -260,7 +256,7 @@ async def _next(
     writer.write(client.bytes_to_send())
     await writer.drain()
     while (event := client.next_event()) is None:
-        data = await limited(reader.read(_PORTION), timeout_s)
+        data = await limited(reader.read(PORTION), timeout_s)
         if not data:
             raise ConnectionError("the server closed the connection")
         client.receive(data)

@@ -150,14 +150,15 @@ class FileSource:
         async with aclosing(self._portions()) as portions:
             async for portion in portions:
                 self.counts.received_bytes += len(portion)
+                is_last = not portion
                 if decoder is None:
                     head += portion
-                    if len(head) < HEAD and portion:
+                    if len(head) < HEAD and not is_last:
                         continue
                     decoder = decoder_of(self._url, (format_of(head, self._url),), is_message=False)
                     portion = head  # noqa: PLW2901
                 decoder.feed(portion)
-                if not portion and isinstance(decoder, MiniSeedDecoder):
+                if is_last:
                     decoder.end()
                 async for packet in self._decoded(decoder):
                     if isinstance(decoder, MiniSeedDecoder):

@@ -11,8 +11,8 @@ import fnmatch
 import json
 import ssl
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Literal, final
 
 from seisedge.edge.errors import DataError, UsageError
@@ -30,11 +30,14 @@ from seisedge.firmware_bridge import (
 from seisedge.firmware_bridge.seedlink import EndOfStream, Event, Hello, InfoReply, Refused
 
 from .connection import (
+    PORTION,
     Backoff,
     connected,
     in_one_line,
     is_yes,
     limited,
+    read_alive,
+    reconnecting,
     require_private,
     seconds_of,
     secret_of,
@@ -56,7 +59,6 @@ _OPTIONS = (
     "token_file",
     "ca_file",
 )
-_PORTION = 1 << 16
 _KEEPALIVE_S = 30.0
 _REFUSED_FOR_GOOD = {"AUTH", "HELLO"}
 
@@ -105,7 +107,7 @@ class SeedLinkSource:
         """The last sequence number of each stream that was asked for."""
         return json.dumps({"version": self._spoken, "after": self._after}) if self._after else None
 
-    async def packets(self) -> AsyncGenerator[Packet, None]:
+    def packets(self) -> AsyncGenerator[Packet, None]:
         """Yield packets; with `fetch=yes` until the server says that there are no more, else for ever.
 
         Raises
@@ -113,16 +115,8 @@ class SeedLinkSource:
         DataError
             The server refuses the credentials, or does not speak the version that was asked for.
         """
-        while not self._ended:
-            try:
-                async with aclosing(self._connection()) as received:
-                    async for packet in received:
-                        self._backoff.reset()
-                        yield packet
-            except (OSError, asyncio.TimeoutError, WireError) as error:
-                self.counts.last_problem = f"{self._host}:{self._port}: {in_one_line(error)}"
-            if not self._ended:
-                await self._backoff.wait()
+        peer = f"{self._host}:{self._port}"
+        return reconnecting(self._connection, self.counts, self._backoff, peer=peer, is_wanted=lambda: not self._ended)
 
     async def info(self, item: str) -> bytes:
         """Ask for INFO, such as `ID`, `STATIONS` or `STREAMS`, on a connection of its own: XML or JSON.
@@ -143,7 +137,7 @@ class SeedLinkSource:
                     return event.content
                 if event is None:
                     writer.write(client.bytes_to_send())
-                    data = await limited(reader.read(_PORTION), self._keepalive_s)
+                    data = await limited(reader.read(PORTION), self._keepalive_s)
                     if not data:
                         raise DataError(f"{self.url}: INFO {item}: the server closed the connection, wanted an answer")
                     client.receive(data)
@@ -161,29 +155,13 @@ class SeedLinkSource:
             while True:
                 writer.write(client.bytes_to_send())
                 await writer.drain()
-                client.receive(await self._read(reader, client, writer))
+                data = await read_alive(reader, self._keepalive_s, partial(_ask_for_life, client, writer))
+                self.counts.received_bytes += len(data)
+                client.receive(data)
                 for packet in self._take(client):
                     yield packet
                 if self._ended:
                     return
-
-    async def _read(self, reader: asyncio.StreamReader, client: SeedLinkClient, writer: asyncio.StreamWriter) -> bytes:
-        """Wait for bytes; ask for a sign of life after a silence, give up after a second one."""
-        try:
-            data = await limited(reader.read(_PORTION), self._keepalive_s)
-        except asyncio.TimeoutError:
-            if not client.is_streaming:
-                raise ConnectionError("the server does not answer") from None
-            client.ask("ID")
-            writer.write(client.bytes_to_send())
-            try:
-                data = await limited(reader.read(_PORTION), self._keepalive_s)
-            except asyncio.TimeoutError:
-                raise ConnectionError("the server has gone silent") from None
-        if not data:
-            raise ConnectionError("the server closed the connection")
-        self.counts.received_bytes += len(data)
-        return data
 
     def _take(self, client: SeedLinkClient) -> Iterator[Packet]:
         """Give the packets that have become whole; `position` moves with each one, whether it has samples or not."""
@@ -239,6 +217,13 @@ class SeedLinkSource:
             replace(each, after=self._after[each.station_id]) if each.station_id in self._after else each
             for each in self._requests
         ]
+
+
+def _ask_for_life(client: SeedLinkClient, writer: asyncio.StreamWriter) -> None:
+    if not client.is_streaming:
+        raise ConnectionError("the server does not answer")
+    client.ask("ID")
+    writer.write(client.bytes_to_send())
 
 
 def _requests(url: SourceUrl) -> list[StationRequest]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import final
 
 from seisedge.edge.errors import DataError, UsageError
 from seisedge.firmware_bridge import Packet
 
-from .connection import Backoff, in_one_line
+from .connection import Backoff, reconnecting
 from .formats import NAMING_OPTIONS, decoder_of
 from .inbox import decoded
 from .source import Source, SourceCounts
@@ -73,16 +72,10 @@ class SerialSource:
         """None: the line does not repeat."""
         return None
 
-    async def packets(self) -> AsyncGenerator[Packet, None]:
+    def packets(self) -> AsyncGenerator[Packet, None]:
         """Yield packets for ever; a port that is not there, or goes away, is opened again."""
-        while True:
-            try:
-                async with aclosing(self._open()) as found:
-                    async for packet in found:
-                        yield packet
-            except (OSError, serial.SerialException) as error:
-                self.counts.last_problem = in_one_line(error)
-            await self._backoff.wait()
+        # A SerialException is an OSError.
+        return reconnecting(self._open, self.counts, self._backoff, peer=self._device)
 
     async def _open(self) -> AsyncGenerator[Packet, None]:
         readable, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -95,8 +88,6 @@ class SerialSource:
                     await readable.wait()
                     readable.clear()
                     data = port.read(_PORTION)
-                    if data:
-                        self._backoff.reset()
                     for packet in decoded(self._decoder, data, self.counts):
                         yield packet
             finally:

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import final
 
 from seisedge.edge.errors import UsageError
 from seisedge.firmware_bridge import Decoder, Packet
 
-from .connection import Backoff, connected, in_one_line, limited, seconds_of
+from .connection import PORTION, Backoff, connected, limited, reconnecting, seconds_of
 from .formats import NAMING_OPTIONS, decoder_of
 from .inbox import decoded
 from .source import Source, SourceCounts
 from .urls import SourceUrl
 
-_PORTION = 1 << 16
 _TIMEOUT_S = 60.0
 
 
@@ -75,23 +73,20 @@ class TcpSource:
         """None: the line does not repeat."""
         return None
 
-    async def packets(self) -> AsyncGenerator[Packet, None]:
+    def packets(self) -> AsyncGenerator[Packet, None]:
         """Yield packets for ever; lost connections are counted and made again."""
-        while True:
-            try:
-                async with aclosing(self._connection()) as found:
-                    async for packet in found:
-                        yield packet
-            except (OSError, asyncio.TimeoutError) as error:
-                silent = isinstance(error, asyncio.TimeoutError)
-                self.counts.last_problem = f"nothing for {self._timeout_s:g} s" if silent else in_one_line(error)
-            await self.backoff.wait()
+        return reconnecting(self._connection, self.counts, self.backoff, peer=f"{self._host}:{self._port}")
 
     async def _connection(self) -> AsyncGenerator[Packet, None]:
         async with connected(self._host, self._port, None) as (reader, _):
             self.counts.connects += 1
-            while data := await limited(reader.read(_PORTION), self._timeout_s):
-                self.backoff.reset()
+            while data := await self._read(reader):
                 for packet in decoded(self._decoder, data, self.counts):
                     yield packet
-            self.counts.last_problem = "the other side closed the connection"
+            raise ConnectionError("the other side closed the connection")
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        try:
+            return await limited(reader.read(PORTION), self._timeout_s)
+        except asyncio.TimeoutError:
+            raise ConnectionError(f"nothing came for {self._timeout_s:g} s") from None

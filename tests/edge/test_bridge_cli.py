@@ -26,7 +26,17 @@ from seedlink_server import serving
 from seisedge.edge.bridge_cli import main
 from seisedge.edge.recorder import Recorder
 from seisedge.edge.replay import ReplayCounts, ReplayOptions, replay, schedule
-from seisedge.firmware_bridge import MiniSeedDecoder, Packet, PacketFlag, decode_record, packets_of, read_headers
+from seisedge.firmware_bridge import (
+    Decoder,
+    MiniSeedDecoder,
+    Packet,
+    PacketFlag,
+    decode_record,
+    packets_of,
+    read_headers,
+)
+from seisedge.firmware_bridge.frame_decoder import FrameDecoder
+from seisedge.firmware_bridge.naming import Naming
 
 COUNTS = np.random.default_rng(14).integers(-30_000, 30_000, 2000).astype(np.int32)
 RECORDS = packets.records(packet(COUNTS))
@@ -232,20 +242,52 @@ def test_a_file_is_replayed_over_udp_with_seeded_loss(day: Path) -> None:
     assert lossy == heard("--drop", "25%", "--seed", "3")
 
 
-def test_a_file_is_replayed_into_a_serial_port(day: Path) -> None:
+def decoder_of(kind: str) -> Decoder:
+    return MiniSeedDecoder() if kind == "mseed" else FrameDecoder(Naming("XX", "TEST", "", ("HHZ",)))
+
+
+def same_samples(found: list[Packet]) -> None:
+    assert {each.source_id for each in found} == {"FDSN:XX_TEST__H_H_Z"}
+    assert [int(each) for part in found for each in part.samples] == COUNTS.tolist()
+    assert found[0].starttime_ns == START_NS
+
+
+@pytest.mark.parametrize("kind", ["mseed", "native"])
+def test_a_file_is_replayed_over_tcp(day: Path, kind: str) -> None:
+    async def scenario() -> None:
+        decoder, found, ended = decoder_of(kind), list[Packet](), asyncio.Event()
+
+        async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(1000):
+                found.extend(packets_of(decoder, data, lambda error: pytest.fail(str(error))))
+            writer.close()
+            ended.set()
+
+        async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
+            to = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            code, _, err = await bridge_async("replay", str(day), "--to", to, "--format", kind, "--speed", "0")
+            assert code == 0, err
+            await ended.wait()
+        same_samples(found)
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+@pytest.mark.parametrize("kind", ["mseed", "native"])
+def test_a_file_is_replayed_into_a_serial_port(day: Path, kind: str) -> None:
     primary, secondary = os.openpty()
     try:
         tty.setraw(secondary)
         process = subprocess.Popen(
-            [*PROGRAM, "replay", str(day), "--to", f"serial:{os.ttyname(secondary)}", "--speed", "0"],
+            [*PROGRAM, "replay", str(day), "--to", f"serial:{os.ttyname(secondary)}", "--speed", "0", "--format", kind],
             stderr=subprocess.PIPE,
         )
-        decoder, found = MiniSeedDecoder(), list[Packet]()
+        decoder, found = decoder_of(kind), list[Packet]()
         while sum(each.samples.size for each in found) < COUNTS.size:
             found += packets_of(decoder, os.read(primary, 4096), lambda _: None)
         _, err = process.communicate(timeout=30)
         assert process.returncode == 0, err
-        assert [int(each) for part in found for each in part.samples] == COUNTS.tolist()
+        same_samples(found)
     finally:
         os.close(primary)
         os.close(secondary)

@@ -287,7 +287,7 @@ def test_mqtt_with_tls_and_a_password(tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o644)
     tmp_path.chmod(0o755)
     lines = (f"cafile {tmp_path}/ca.pem", f"certfile {tmp_path}/cert.pem", f"keyfile {tmp_path}/key.pem")
-    with broker_in(tmp_path, lines=(*lines, "allow_anonymous true", "user root")) as broker:
+    with broker_in(tmp_path, lines=(*lines, "allow_anonymous true")) as broker:
         table = {"type": "mqtt", "host": "localhost", "port": broker.port, "tls": True}
         with sink_of(**table, ca_file=str(tmp_path / "ca.pem")) as sink:
             sink.deliver(items(1))

@@ -81,12 +81,41 @@ def test_streams_are_chosen_and_others_rejected() -> None:
     run(scenario())
 
 
+def test_a_silent_ring_is_asked_for_a_sign_of_life_and_left_if_it_gives_none() -> None:
+    async def scenario() -> None:
+        async with ring_of(CONTENT) as server:
+            source = source_of(server.port, "?keepalive=0.05")
+            task = asyncio.ensure_future(take(source, len(WANTED) + 1))
+            while sum(each.startswith("ID ") for each in server.commands) < 4:  # noqa: ASYNC110 - of another task
+                await asyncio.sleep(0.01)
+            assert (server.connections, source.counts.damaged) == (1, 0)
+            server.says_its_name = False
+            while server.connections < 2:  # noqa: ASYNC110 - of another task
+                await asyncio.sleep(0.01)
+            assert source.counts.last_problem.endswith("the server has gone silent")
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    run(scenario())
+
+
 def test_a_ring_that_has_moved_on_is_read_from_its_start() -> None:
     async def scenario() -> None:
         async with ring_of(CONTENT) as server:
             source = source_of(server.port, resume='{"packet_id": 1, "packettime_ns": 0}')
             del server.ring[:3]
             assert await take(source, len(WANTED) - 3) == WANTED[3:]
+            assert source.counts.last_problem == "packet 1 has left the ring: went on with the earliest one"
+
+    run(scenario())
+
+
+def test_a_ring_that_counts_from_the_last_packet_repeats_nothing() -> None:
+    async def scenario() -> None:
+        async with ring_of(CONTENT) as server:
+            server.repeats_last, server.cut_after = True, [3000, 2000]
+            assert await take(source_of(server.port), len(WANTED)) == WANTED
+            assert server.connections == 3
 
     run(scenario())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
 from pathlib import Path
 from typing import cast
@@ -193,6 +194,37 @@ def test_a_scan_of_recorded_datagrams_gives_the_picks_of_their_miniseed(tiny_pat
     for a, b in zip(found, wanted, strict=True):
         assert abs(parse_time(a[1]) - parse_time(b[1])) < 2_000_000
         assert abs(float(a[2]) - float(b[2])) < 1e-3
+
+
+def openeew_lines(count: int = 3) -> bytes:
+    axes = {axis: [0.1 * each for each in range(32)] for axis in "xyz"}
+    heads = [{"device_id": "A8032A", "sr": 31.25, "device_t": 1.6e9 + 1.024 * number} for number in range(count)]
+    return b"\n".join(json.dumps({**head, "traces": axes}).encode() for head in heads) + b"\n"
+
+
+@pytest.mark.parametrize("kind", ["frames", "datacast", "json"])
+def test_what_is_cut_at_a_files_end_is_counted_and_said(day: Path, tmp_path: Path, kind: str) -> None:
+    path, cut = tmp_path / f"day.{kind}", tmp_path / f"cut.{kind}"
+    if kind == "json":
+        path.write_bytes(openeew_lines())
+    else:
+        assert bridge("convert", day, path).exit_code == 0
+    cut.write_bytes(path.read_bytes()[:-40])
+    whole, left = bridge(path, "--json"), bridge(cut, "--json")
+    assert (whole.exit_code, whole.stderr) == (0, "")
+    assert left.exit_code == 1
+    assert "1 damaged" in left.stderr
+    assert whole.stdout.startswith(left.stdout)
+    assert 0 < len(left.stdout.splitlines()) < len(whole.stdout.splitlines())
+
+
+def test_datagrams_that_tell_no_rate_are_said_to_be_lost(tmp_path: Path) -> None:
+    path = tmp_path / "one.datacast"
+    path.write_bytes(b"{'EHZ', 1580372810.003, 1, 2}\n{'ENZ', 1580372810.003, 1, 2}\n")
+    done = bridge(path)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "2 damaged; the last one: datacast ENZ: found 1 packets that tell no rate, wanted rate=" in done.stderr
+    assert bridge(f"file:{path}?rate=100").exit_code == 0
 
 
 @needs_shared

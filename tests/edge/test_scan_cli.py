@@ -23,6 +23,7 @@ from click.testing import CliRunner
 from packets import NANOSECONDS, START_NS
 
 from seisedge.edge import Scanner, ScanOptions
+from seisedge.edge.recorder import Recorder
 from seisedge.edge.scan_cli import main
 from seisedge.edge.session import OrtSession
 from seisedge.edge.time_window import samples_until
@@ -74,6 +75,36 @@ def write_station(folder: Path, station: str = "TEST", components: str = "NEZ", 
             whole = Packet(source_id, START_NS, 100.0, samples(k, seconds))
             file.write(b"".join(packets.records(whole)))
     return path
+
+
+SCAN = [sys.executable, "-c", "from seisedge.edge.scan_cli import main; main()"]
+
+
+def piped(content: bytes, model: Path) -> subprocess.CompletedProcess[bytes]:
+    """`edge-scan -` in a process of its own, with these bytes on its standard input."""
+    command = [*SCAN, "-", "--model", str(model), "--threshold", "0.5", "--quiet"]
+    return subprocess.run(command, input=content, capture_output=True, check=False, timeout=120)
+
+
+def test_a_pipe_gives_the_picks_of_its_file(station: Path, tiny_path: Path) -> None:
+    wanted = edge_scan(station, "--model", tiny_path, "--threshold", "0.5", "--quiet")
+    done = piped(station.read_bytes(), tiny_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode() == wanted.out
+    assert len(wanted.rows) == 4
+
+
+def test_a_pipe_that_ends_inside_a_record_or_a_frame_is_told(station: Path, tiny_path: Path, tmp_path: Path) -> None:
+    done = piped(station.read_bytes()[:-100], tiny_path)
+    assert done.returncode == 1
+    assert b"found the file's end after 412 bytes of a record" in done.stderr
+    frames = tmp_path / "day.frames"
+    with Recorder(frames) as recorder:
+        recorder.write(Packet("FDSN:XX_TEST__H_H_Z", START_NS, 100.0, samples(0)))
+    done = piped(frames.read_bytes()[:-50], tiny_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"edge-scan: -: 1 damaged; the last one: ")
+    assert piped(b"", tiny_path).returncode == 1
 
 
 @pytest.fixture

@@ -110,6 +110,31 @@ def test_a_new_process_goes_on_behind_the_position(version: Literal[3, 4], first
     run(scenario())
 
 
+@pytest.mark.parametrize("version", [3, 4])
+def test_a_server_that_counts_from_the_last_packet_repeats_nothing(version: Literal[3, 4]) -> None:
+    async def scenario() -> None:
+        async with serving(CONTENT, versions=(version,)) as server:
+            wanted = await all_of(server, version)
+            server.repeats_last, server.cut_after = True, [3000, 2000]
+            source = source_of(f"{server.url}?streams=XX_TEST,GE_APE")
+            assert names(await take(source, len(wanted))) == wanted
+            assert server.connections == 4
+
+    run(scenario())
+
+
+def test_a_server_that_speaks_another_version_is_not_asked_by_the_old_numbers() -> None:
+    async def scenario() -> None:
+        async with serving(CONTENT, versions=(3,)) as server:
+            position = json.dumps({"version": 4, "after": {"XX_TEST": 10**12}})
+            source = source_of(f"{server.url}?streams=XX_TEST:HHZ", position)
+            assert len(await take(source, 2)) == 2
+            assert "another version" in source.counts.last_problem
+            assert json.loads(source.position or "")["version"] == 3
+
+    run(scenario())
+
+
 def test_channels_are_chosen_and_left_out() -> None:
     async def scenario() -> None:
         async with serving(CONTENT) as server:
@@ -169,13 +194,38 @@ def test_a_server_whose_certificate_nobody_vouches_for_is_not_talked_to(authorit
     run(scenario())
 
 
-def test_a_silent_server_is_asked_for_a_sign_of_life_and_left_if_it_gives_none() -> None:
+@pytest.mark.parametrize("version", [3, 4])
+def test_a_silent_server_is_asked_for_a_sign_of_life_and_left_if_it_gives_none(version: Literal[3, 4]) -> None:
     async def scenario() -> None:
-        async with serving(CONTENT) as server:
+        async with serving(CONTENT, versions=(version,)) as server:
             source = source_of(f"{server.url}?streams=GE_APE&keepalive=0.05")
             task = asyncio.ensure_future(take(source, 99))
-            await server.until(lambda: server.commands.count("INFO ID") == 2)
-            assert server.connections == 1
+            await server.until(lambda: server.commands.count("INFO ID") == 3)
+            assert (server.connections, source.counts.damaged) == (1, 0)  # its answers are signs of life, no damage
+            server.answers_info = False
+            await server.until(lambda: server.connections == 2)
+            assert source.counts.last_problem.endswith("the server has gone silent")
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    run(scenario())
+
+
+def test_a_server_that_never_says_hello_is_left() -> None:
+    async def scenario() -> None:
+        greeted, again = asyncio.Event(), asyncio.Event()
+
+        async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            (again if greeted.is_set() else greeted).set()
+            while await reader.read(100):
+                pass
+            writer.close()
+
+        async with await asyncio.start_server(keep_silent, "localhost", 0) as server:
+            source = source_of(f"seedlink://localhost:{server.sockets[0].getsockname()[1]}?keepalive=0.05")
+            task = asyncio.ensure_future(take(source, 1))
+            await again.wait()
+            assert source.counts.last_problem.endswith("the server does not answer")
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 

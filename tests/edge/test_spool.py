@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+import pytest
 from packets import packet, records
 
 from seisedge.edge.spool import spooled
@@ -18,7 +19,7 @@ def test_a_pipe_is_copied_and_files_stay_what_they_are(tmp_path: Path) -> None:
     plain.write_bytes(content)
     writer = threading.Thread(target=pipe.write_bytes, args=(content,))
     writer.start()
-    with spooled((pipe, plain, tmp_path)) as paths:
+    with spooled((pipe, plain, tmp_path), pytest.fail) as paths:
         assert paths[0].read_bytes() == content
         assert paths[1:] == (plain, tmp_path)
     writer.join()

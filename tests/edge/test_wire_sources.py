@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 import numpy as np
 import paho.mqtt.client as paho
 import pytest
-from broker import Broker, needs_mosquitto, running_broker
+from mosquitto_broker import Broker, broker_in, with_tls
 from paho.mqtt.enums import CallbackAPIVersion
 from sensor_packets import palert_1
 
@@ -299,7 +299,6 @@ def publish(broker: Broker, topic: str, payloads: list[bytes], folder: Path | No
         left.close()
 
 
-@needs_mosquitto
 def test_openeew_through_a_broker_that_restarts(tmp_path: Path) -> None:
     async def work(broker: Broker) -> None:
         source = MqttSource(parse_url(f"mqtt://127.0.0.1:{broker.port}/traces/+/+?vertical=x"), backoff=eager())
@@ -322,11 +321,10 @@ def test_openeew_through_a_broker_that_restarts(tmp_path: Path) -> None:
             assert (await next_packet)[0].flags == PacketFlag.SEQUENCE_GAP
         assert source.counts.connects == 2
 
-    with running_broker(tmp_path) as broker:
+    with broker_in(tmp_path) as broker:
         run(lambda: work(broker))
 
 
-@needs_mosquitto
 def test_tls_with_a_password_from_a_file(tmp_path: Path) -> None:
     async def work(broker: Broker) -> None:
         options = f"format=native&ca_file={tmp_path}/ca.pem&password_file={tmp_path}"
@@ -346,7 +344,7 @@ def test_tls_with_a_password_from_a_file(tmp_path: Path) -> None:
             with pytest.raises(DataError, match="the broker says"):
                 await asyncio.wait_for(anext(found), WAIT_S)
 
-    with running_broker(tmp_path, tls=True) as broker:
+    with broker_in(tmp_path, lines=with_tls(tmp_path)) as broker:
         run(lambda: work(broker))
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire_laws import assert_any_portions_give_the_same, decode_all, fuzz
+from wire_laws import assert_any_portions_give_the_same, decode_all
 
 from seisedge.firmware_bridge import PacketFlag, WireError
 from seisedge.firmware_bridge.cobs import cobs_decode, cobs_encode
@@ -182,14 +182,6 @@ def decode_frames_as(naming: Naming) -> None:
     decoder = FrameDecoder(naming)
     decoder.feed(stuffed_frame(frame()))
     decoder.next_packet()
-
-
-def test_fuzz_stream() -> None:
-    fuzz(FrameDecoder, [stuffed_frame(frame(i, 8)) for i in range(3)], 2000, 1, is_stream=True)
-
-
-def test_fuzz_datagrams() -> None:
-    fuzz(lambda: FrameDecoder(is_bare=True), [encode_frame(frame(i, 8)) for i in range(3)], 2000, 2, is_stream=False)
 
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "frame.md"

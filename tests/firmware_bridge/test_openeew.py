@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from shared_data import SHARED, needs_shared
-from wire_laws import assert_any_portions_give_the_same, decode_all, fuzz
+from wire_laws import assert_any_portions_give_the_same, decode_all
 
 from seisedge.firmware_bridge import Packet
 from seisedge.firmware_bridge.grillo import grillo_decoder
@@ -181,9 +181,3 @@ def test_any_portions_give_the_same() -> None:
     for form in (archive, older):
         stream = b"rubbish" + b"".join(wires(form, 3, 8)) + b'{"device_id": "no'
         assert len(assert_any_portions_give_the_same(OpenEewDecoder, stream, b"bod")) == 9
-
-
-def test_fuzz() -> None:
-    for seed, form in enumerate((archive, firmware, older)):
-        fuzz(lambda: OpenEewDecoder(is_message=True), wires(form, 3, 4), 300, seed, is_stream=False)
-    fuzz(OpenEewDecoder, wires(older, 3, 4), 200, 9, is_stream=True, tail=30)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from sensor_packets import palert_1, palert_4, palert_16
-from wire_laws import assert_any_portions_give_the_same, decode_all, fuzz
+from wire_laws import assert_any_portions_give_the_same, decode_all
 
 from seisedge.firmware_bridge import Packet, PacketFlag, WireError
 from seisedge.firmware_bridge.crc import crc16_modbus
@@ -85,6 +85,18 @@ def test_headers_alone_are_passed_over() -> None:
         decoder.next_packet()
 
 
-def test_fuzz() -> None:
-    frames = [palert_1(0), palert_4(RECORD), palert_16(3), palert_1(1)]
-    fuzz(PalertDecoder, frames, 2000, 5, is_stream=True, tail=3)
+def test_a_header_of_mode_4_with_a_wrong_checksum_is_not_waited_for() -> None:
+    damaged = bytearray(palert_4(RECORD))
+    damaged[2:4] = struct.pack("<H", 64 + 60 * 512)
+    found, told = decode_all(PalertDecoder, [bytes(damaged) + palert_4(RECORD)])
+    assert (len(found), told) == (1, 1)
+
+
+def test_the_end_inside_a_packet_is_told_once() -> None:
+    decoder = PalertDecoder()
+    decoder.feed(palert_1(0)[:700])
+    assert decoder.next_packet() is None
+    decoder.end()
+    with pytest.raises(WireError, match="wanted a packet"):
+        decoder.next_packet()
+    assert decoder.next_packet() is None
