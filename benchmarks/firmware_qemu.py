@@ -4,8 +4,11 @@
 
 Each public function is called here, on the library of this machine, and every call of a kernel is written down: its
 arguments before, its arrays and its result after. A program in C with the same calls is linked with the objects for
-microcontrollers, or with the library for aarch64, and run by qemu-user; what it writes has to be the same bytes.
-Needs Debian's qemu-user, gcc-arm-linux-gnueabihf and gcc-aarch64-linux-gnu.
+microcontrollers, or with the library for aarch64, and run by qemu; what it writes has to be the same bytes. Linux runs
+ARMv7, aarch64 and RV32 programs (qemu-user); Cortex-M4 and Cortex-M33 run bare on Arm's boards AN386 and AN505
+(qemu-system-arm), without an operating system, as in a sensor.
+Needs Debian's qemu-user, qemu-system-arm, gcc-arm-linux-gnueabihf, gcc-aarch64-linux-gnu, gcc-arm-none-eabi,
+libnewlib-arm-none-eabi, gcc-riscv64-unknown-elf and picolibc-riscv64-unknown-elf.
 """
 
 # Kernels themselves are called, not only the public functions around them.
@@ -31,22 +34,114 @@ from seisedge.kernels._ahead import c_types
 from seisedge.kernels._kernel import KERNELS, Kernel
 from seisedge.kernels._signature import Signature, symbol
 
-Bytes = npt.NDArray[np.uint8]
+_LONGEST_S = 120.0
 
 
 @dataclass(frozen=True)
 class Target:
-    """How to link and to run for a processor; `objects` is a folder of `--firmware`, or None for the library."""
+    """How to link and to run for a processor.
 
-    compiler: str
+    Attributes
+    ----------
+    compiler, emulator
+        Commands; the program is their last argument.
+    objects
+        A folder of `--firmware`, or None for the library.
+    suffix
+        Of the functions' names.
+    board
+        Where a program without an operating system finds its code and its data; None with Linux.
+    """
+
+    compiler: tuple[str, ...]
     emulator: tuple[str, ...]
     objects: str | None
     suffix: str = ""
+    board: Board | None = None
 
 
+@dataclass(frozen=True)
+class Board:
+    """Addresses of memory of 4 MB each, and the text in C of `begin`, `give` and `end`, since there is no libc."""
+
+    code: int
+    data: int
+    runtime: str
+
+
+_LINUX = """
+#include <stdio.h>
+static void give(const void *data, unsigned count) { fwrite(data, 1, count, stdout); }
+"""
+# M-profile: a vector table, the FPU switched on, and Arm's semihosting: SYS_WRITEC would be a call for each byte, so
+# standard output is opened as ":tt" and written to (Arm IHI 0100, "Semihosting for AArch32 and AArch64").
+_CORTEX_M = """
+static int host(int operation, void *block) {
+  register int r0 __asm__("r0") = operation; register void *r1 __asm__("r1") = block;
+  __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory"); return r0;
+}
+static int output;
+static void give(const void *data, unsigned count) {
+  const void *block[3] = {(void *)output, data, (void *)count}; host(5, block);
+}
+static void end(void) { host(0x18, (void *)0x20026); for (;;) ; }
+int main(void);
+__attribute__((naked)) void begin(void) {
+  __asm__ volatile("ldr r0, =0xe000ed88; ldr r1, [r0]; orr r1, r1, #0xf00000; str r1, [r0]; dsb; isb; b run");
+}
+__attribute__((used)) void run(void) {
+  static const char name[] = ":tt"; const void *block[3] = {name, (void *)4, (void *)3};
+  output = host(1, block); main(); end();
+}
+__attribute__((noreturn)) void fault(void) { host(0x18, (void *)0x20023); for (;;) ; }
+extern char top[];
+__attribute__((section(".vectors"), used)) const void *const vectors[16] = {
+  top, begin, fault, fault, fault, fault, fault, fault, 0, 0, 0, fault, fault, 0, fault, fault
+};
+"""
+# RV32 under qemu-user: Linux's system calls write (64) and exit (93), without its libc.
+_RV32 = """
+static long ask(long number, long a, long b, long c) {
+  register long a7 __asm__("a7") = number, a0 __asm__("a0") = a, a1 __asm__("a1") = b, a2 __asm__("a2") = c;
+  __asm__ volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a7) : "memory"); return a0;
+}
+static void give(const void *data, unsigned count) {
+  while (count > 0) { long done = ask(64, 1, (long)data, count); data = (const char *)data + done; count -= done; }
+}
+int main(void);
+void begin(void) { main(); ask(93, 0, 0, 0); }
+"""
+_LINKED = """
+ENTRY(begin)
+SECTIONS {{
+  . = {code:#x};
+  .text : {{ KEEP(*(.vectors)) *(.text*) *(.rodata*) }}
+  . = {data:#x};
+  .data : {{ *(.data*) *(.sdata*) }}
+  .bss : {{ *(.bss*) *(.sbss*) *(COMMON) }}
+  top = {data:#x} + 0x400000;
+}}
+"""
+
+
+def _bare(processor: str, *options: str) -> tuple[str, ...]:
+    return (f"{processor}-gcc", *options, "-nostartfiles", "-ffreestanding", "-fno-pic")
+
+
+def _cortex_m(name: str, fpu: str, machine: str, code: int, data: int) -> Target:
+    compiler = _bare("arm-none-eabi", f"-mcpu={name}", "-mthumb", "-mfloat-abi=hard", f"-mfpu={fpu}")
+    options = ("-nographic", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native")
+    emulator = ("qemu-system-arm", "-machine", machine, *options, "-kernel")
+    return Target(compiler, emulator, name, board=Board(code, data, _CORTEX_M))
+
+
+_RISC_V = _bare("riscv64-unknown-elf", "-march=rv32imc", "-mabi=ilp32", "-mcmodel=medany", "--specs=picolibc.specs")
 TARGETS = {
-    "armv7": Target("arm-linux-gnueabihf-gcc", ("qemu-arm", "-cpu", "cortex-a7"), "armv7"),
-    "aarch64": Target("aarch64-linux-gnu-gcc", ("qemu-aarch64", "-cpu", "cortex-a72"), None, "_v8"),
+    "armv7": Target(("arm-linux-gnueabihf-gcc",), ("qemu-arm", "-cpu", "cortex-a7"), "armv7"),
+    "aarch64": Target(("aarch64-linux-gnu-gcc",), ("qemu-aarch64", "-cpu", "cortex-a72"), None, "_v8"),
+    "cortex-m4": _cortex_m("cortex-m4", "fpv4-sp-d16", "mps2-an386", 0, 0x20000000),
+    "cortex-m33": _cortex_m("cortex-m33", "fpv5-sp-d16", "mps2-an505", 0x10000000, 0x38000000),
+    "rv32": Target(_RISC_V, ("qemu-riscv32",), "rv32", board=Board(0x10000, 0x800000, _RV32)),
 }
 
 
@@ -172,23 +267,33 @@ def recorded(program: Callable[[], None]) -> Iterator[Call]:
     for kernel in KERNELS:
         for module in modules:
             if vars(module).get(kernel.name) is kernel:
-                setattr(module, kernel.name, _recorder(kernel, calls))
+                setattr(module, kernel.name, _Recorder(kernel, calls))
     with np.errstate(all="ignore"):
         program()
     yield from calls
 
 
-def _recorder(kernel: Kernel[..., Any], calls: list[Call]) -> Callable[..., Any]:
-    bound = kernel.bound()
+class _Recorder:
+    """Stands where a kernel stood, and writes down its calls."""
 
-    def call(*arguments: Any) -> Any:  # noqa: ANN401 - what the kernel takes
+    def __init__(self, kernel: Kernel[..., Any], calls: list[Call]) -> None:
+        self._kernel, self._bound, self._calls = kernel, kernel.bound(), calls
+
+    def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401 - what the kernel takes
         before = tuple(each.copy() if isinstance(each, np.ndarray) else each for each in arguments)
-        result = bound(*arguments)
-        signature = next(each for each in kernel.signatures if _fits(each, before))
-        calls.append(Call(kernel, signature, before, _after(signature, arguments, result)))
+        result = self._bound(*arguments)
+        signature = next(each for each in self._kernel.signatures if _fits(each, before))
+        self._calls.append(Call(self._kernel, signature, before, _after(signature, arguments, result)))
         return result
 
-    return call
+    def hold(self, *arguments: Any) -> Callable[..., Any]:  # noqa: ANN401 - as above
+        """Do as `Kernel.hold`."""
+
+        def call(*given: Any) -> Any:  # noqa: ANN401 - as above
+            rest = iter(given)
+            return self(*(next(rest) if each is ... else each for each in arguments))
+
+        return call
 
 
 def _fits(signature: Signature, arguments: tuple[Any, ...]) -> bool:
@@ -216,15 +321,23 @@ def emulated(calls: list[Call], target: Target, folder: Path) -> list[bytes]:
     """Give what each call leaves on that processor."""
     source, program = folder / "main.c", folder / "main"
     source.write_text(_program(calls, target), encoding="ascii")
+    emulator, options = target.emulator, [] if target.board is None else _script(target.board, folder)
     if target.objects is None:
         linked = [str(next(folder.glob("*aarch64.so"))), f"-Wl,-rpath,{folder}"]
-        sysroot = ["-L", f"/usr/{target.compiler.removesuffix('-gcc')}"]
+        emulator = (*emulator, "-L", f"/usr/{target.compiler[0].removesuffix('-gcc')}")
     else:
-        linked, sysroot = [str(each) for each in sorted((folder / target.objects).glob("*.o"))], []
+        linked = [str(each) for each in sorted((folder / target.objects).glob("*.o"))]
         linked.append("-static")
-    subprocess.run([target.compiler, "-O0", "-w", "-o", program, source, *linked, "-lm"], check=True)
-    done = subprocess.run([*target.emulator, *sysroot, program], check=True, capture_output=True)
+    subprocess.run([*target.compiler, "-O0", "-w", "-o", program, source, *options, *linked, "-lm"], check=True)
+    done = subprocess.run([*emulator, program], check=True, capture_output=True, timeout=_LONGEST_S)
     return list(_read(calls, done.stdout))
+
+
+def _script(board: Board, folder: Path) -> list[str]:
+    """Write where a board has its memory, for the linker."""
+    path = folder / "board.ld"
+    path.write_text(_LINKED.format(code=board.code, data=board.data), encoding="ascii")
+    return ["-T", str(path), "-Wl,--gc-sections"]
 
 
 def _read(calls: list[Call], content: bytes) -> Iterator[bytes]:
@@ -245,7 +358,7 @@ def _read(calls: list[Call], content: bytes) -> Iterator[bytes]:
 def _program(calls: list[Call], target: Target) -> str:
     """Text of the program in C: arrays are bytes, since a number in decimal would have to be read back."""
     names = {symbol(each.kernel.name, each.signature): each.signature for each in calls}
-    lines = ["#include <stdint.h>", "#include <stdio.h>", "#include <string.h>"]
+    lines = ["#include <stdint.h>", _LINUX if target.board is None else target.board.runtime]
     for name, signature in names.items():
         result = "void" if signature.result is None else signature.result.c
         lines.append(f"{result} {name}{target.suffix}({', '.join(c_types(signature))});")
@@ -261,10 +374,10 @@ def _program(calls: list[Call], target: Target) -> str:
             given.append(f"(void *){array}" if wanted.ndim else f"*({wanted.scalar.c} *){array}")
             given.extend(map(str, value.shape) if wanted.ndim else ())
             if wanted.ndim and not wanted.is_const:
-                written.append(f"fwrite({array}, 1, {bits.nbytes}, stdout);")
+                written.append(f"give({array}, {bits.nbytes});")
         name = f"{symbol(call.kernel.name, call.signature)}{target.suffix}({', '.join(given)});"
         if call.signature.result is not None:
-            name = f"{{ {call.signature.result.c} r = {name} {' '.join(written)} fwrite(&r, sizeof r, 1, stdout); }}"
+            name = f"{{ {call.signature.result.c} r = {name} {' '.join(written)} give(&r, sizeof r); }}"
             written = []
         body += [name, *written]
     return "\n".join([*lines, "int main(void) {", *body, "return 0; }", ""])

@@ -5,9 +5,9 @@
 A process imports the runtime, opens the U-Net of the registry (random weights; exported here the first time), puts
 30 seconds of int32 on three components through its steps, and runs it. The time is from before the process is made to
 after the output is there, beside it the processor time, which other load touches less; the memory is the largest
-resident set. Files are in the page cache, numba's too after a
-first run; the three compilations take turns, medians. Writes benchmarks/results/startup.json and the table of
-docs/kernels.md.
+resident set. Files are in the page cache, numba's too after a first run. The three compilations take turns with a
+process that has NumPy and ONNX Runtime alone, which runs the same network on zeros: medians. Writes
+benchmarks/results/startup.json and the table of docs/kernels.md.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "build" / "startup" / "unet.onnx"
 RESULT = Path(__file__).parent / "results" / "startup.json"
 DOCS = ROOT / "docs" / "kernels.md"
-KINDS = {"ahead": "ahead of time", "jit": "JIT, cached", "plain": "none: Python"}
+FLOOR = "floor"
+KINDS = {
+    "ahead": "ahead of time",
+    "jit": "JIT, cached",
+    "plain": "none: Python",
+    FLOOR: "NumPy and ONNX Runtime alone, no seisedge",
+}
 CHILD = """
 import pathlib, sys, time
 import numpy as np
@@ -38,6 +44,19 @@ preprocess = Preprocess(manifest)
 counts = np.arange(3 * manifest.window_samples, dtype=np.int32).reshape(3, -1) % 977
 stream = preprocess.record(counts, manifest.sampling_rate)
 session.run(preprocess.windows(stream, count=1, stride=1))
+print(time.monotonic_ns())
+"""
+# The same network on zeros: what no package around it can go below.
+FLOOR_CHILD = """
+import sys, time
+import numpy as np
+import onnxruntime as ort
+options = ort.SessionOptions()
+options.intra_op_num_threads = 1
+session = ort.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+given = session.get_inputs()[0]
+shape = [size if isinstance(size, int) else 1 for size in given.shape]
+session.run(None, {given.name: np.zeros(shape, np.float32)})
 print(time.monotonic_ns())
 """
 
@@ -65,7 +84,7 @@ def main(runs: int) -> None:
         for kind, each in times.items()
     }
     for kind, row in rows.items():
-        click.echo(f"{KINDS[kind]:<16}{row['ms']:>6} ms {row['cpu_ms']:>6} ms of CPU {row['mb']:>5} MB")
+        click.echo(f"{KINDS[kind]:<42}{row['ms']:>6} ms {row['cpu_ms']:>6} ms of CPU {row['mb']:>5} MB")
     RESULT.write_text(json.dumps({"runs": runs, "rows": rows}, indent=1) + "\n", encoding="utf-8")
     if DOCS.is_file():
         DOCS.write_text(filled(DOCS.read_text(encoding="utf-8"), rows), encoding="utf-8")
@@ -75,8 +94,8 @@ def first_result(kind: str) -> tuple[float, float, float]:
     """Milliseconds to the first result, those of processor time, and the largest resident set in MiB."""
     start = time.monotonic_ns()
     process = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(MODEL)],
-        env=os.environ | {"SEISEDGE_KERNELS": kind},
+        [sys.executable, "-c", FLOOR_CHILD if kind == FLOOR else CHILD, str(MODEL)],
+        env=os.environ | {"SEISEDGE_KERNELS": "" if kind == FLOOR else kind},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -1,16 +1,22 @@
 """The station side: reads an artefact and does exactly what it says, on a stream."""
 
-from .aligner import Aligner, AlignerCounts, Chunk, Span
-from .detections import Detection
-from .errors import DataError, ManifestError, ModelError, SeisedgeError, UsageError
-from .manifest import Manifest, read_manifest
-from .picks import Pick, StationId
-from .pipeline import StationPicker, StationStream
-from .postprocess import Result
-from .preprocess import Preprocess
-from .scan import Scanner, ScanOptions, ScanReport
-from .session import OrtSession, Session
-from .waveforms import Waveform
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .aligner import Aligner, AlignerCounts, Chunk, Span
+    from .detections import Detection
+    from .errors import DataError, ManifestError, ModelError, SeisedgeError, UsageError
+    from .manifest import Manifest, read_manifest
+    from .picks import Pick, StationId
+    from .pipeline import StationPicker, StationStream
+    from .postprocess import Result
+    from .preprocess import Preprocess
+    from .scan import Scanner, ScanOptions, ScanReport
+    from .session import OrtSession, Session
+    from .waveforms import Waveform
 
 __all__ = [
     "Aligner",
@@ -38,3 +44,39 @@ __all__ = [
     "Waveform",
     "read_manifest",
 ]
+
+_HOMES = {
+    "Aligner": "aligner",
+    "AlignerCounts": "aligner",
+    "Chunk": "aligner",
+    "DataError": "errors",
+    "Detection": "detections",
+    "Manifest": "manifest",
+    "ManifestError": "errors",
+    "ModelError": "errors",
+    "OrtSession": "session",
+    "Pick": "picks",
+    "Preprocess": "preprocess",
+    "Result": "postprocess",
+    "ScanOptions": "scan",
+    "ScanReport": "scan",
+    "Scanner": "scan",
+    "SeisedgeError": "errors",
+    "Session": "session",
+    "Span": "aligner",
+    "StationId": "picks",
+    "StationPicker": "pipeline",
+    "StationStream": "pipeline",
+    "UsageError": "errors",
+    "Waveform": "waveforms",
+    "read_manifest": "manifest",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for, when it is asked for: a process starts with the files that it uses alone."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = found
+    return found

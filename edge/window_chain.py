@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -42,6 +43,7 @@ class WindowChain:
         self._shared = _shared_builder(window, width)
         layout = next((step.params["order"] for step in window if step.op == "layout"), "component_sample")
         self._plan = _plan(window, components, width, is_turned=layout != "component_sample")
+        self._memory = threading.local()  # a chain serves all stations, which may have threads of their own
         self._paint = _painter(window[-1], width) if window and window[-1].op == "spectrogram_image" else None
         found = _shape_of(window, str(layout), components, width)
         if found != shape:
@@ -55,11 +57,17 @@ class WindowChain:
             return out
         # An image of one plane is (1, sample, component): the same memory.
         waveforms = out.reshape(count, *self._plan.shape) if self._paint is None else self._waveforms(count)
-        kernels.cut_windows_into(samples, self._plan, waveforms, stride=stride)
+        kernels.cut_windows_into(samples, self._plan, waveforms, stride=stride, scratch=self._scratch())
         if self._paint is not None:
             for waveform, target in zip(waveforms, out, strict=True):
                 self._paint(waveform, target)
         return out
+
+    def _scratch(self) -> kernels.WindowScratch:
+        scratch: kernels.WindowScratch | None = getattr(self._memory, "scratch", None)
+        if scratch is None:
+            scratch = self._memory.scratch = kernels.window_scratch(self._plan)
+        return scratch
 
     def _waveforms(self, count: int) -> Float32:
         return np.empty((count, *self._plan.shape), np.float32)

@@ -1,17 +1,23 @@
 """Bytes from a sensor or an archive → `Packet`s. No sockets, no files, no clock, no threads (sans-I/O)."""
 
-from .datalink import DataLinkClient, DataLinkPacket
-from .decoder import Decoder, packets_of
-from .errors import TruncatedError, WireError
-from .miniseed import RecordHeader, decode_record, decode_series, read_headers
-from .miniseed_encode import encode_records
-from .miniseed_runs import HeaderRun, decode_run, uniform_run
-from .miniseed_stream import MiniSeedDecoder
-from .packet import Packet, PacketFlag, Samples
-from .seedlink import SeedLinkClient
-from .seedlink_frames import SeedLinkPacket
-from .seedlink_requests import StationRequest, UserPassword, WebToken
-from .source_id import SourceId
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .datalink import DataLinkClient, DataLinkPacket
+    from .decoder import Decoder, packets_of
+    from .errors import TruncatedError, WireError
+    from .miniseed import RecordHeader, decode_record, decode_series, read_headers
+    from .miniseed_encode import encode_records
+    from .miniseed_runs import HeaderRun, decode_run, uniform_run
+    from .miniseed_stream import MiniSeedDecoder
+    from .packet import Packet, PacketFlag, Samples
+    from .seedlink import SeedLinkClient
+    from .seedlink_frames import SeedLinkPacket
+    from .seedlink_requests import StationRequest, UserPassword, WebToken
+    from .source_id import SourceId
 
 __all__ = [
     "DataLinkClient",
@@ -39,3 +45,39 @@ __all__ = [
     "read_headers",
     "uniform_run",
 ]
+
+_HOMES = {
+    "DataLinkClient": "datalink",
+    "DataLinkPacket": "datalink",
+    "Decoder": "decoder",
+    "HeaderRun": "miniseed_runs",
+    "MiniSeedDecoder": "miniseed_stream",
+    "Packet": "packet",
+    "PacketFlag": "packet",
+    "RecordHeader": "miniseed",
+    "Samples": "packet",
+    "SeedLinkClient": "seedlink",
+    "SeedLinkPacket": "seedlink_frames",
+    "SourceId": "source_id",
+    "StationRequest": "seedlink_requests",
+    "TruncatedError": "errors",
+    "UserPassword": "seedlink_requests",
+    "WebToken": "seedlink_requests",
+    "WireError": "errors",
+    "decode_record": "miniseed",
+    "decode_run": "miniseed_runs",
+    "decode_series": "miniseed",
+    "encode_records": "miniseed_encode",
+    "packets_of": "decoder",
+    "read_headers": "miniseed",
+    "uniform_run": "miniseed_runs",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for, when it is asked for: a process starts with the files that it uses alone."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = found
+    return found

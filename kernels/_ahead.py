@@ -102,14 +102,31 @@ class Library:
 
         Another dtype, rank or memory order is a `TypeError`.
         """
+        return _caller(name, *self._variants(name, signatures), self._ffi.from_buffer)
+
+    def hold(self, name: str, signatures: Sequence[Signature], args: Sequence[Any]) -> Callable[..., Any]:
+        """Give the function of a kernel with these arguments; each that is `...` is given to it later, in order.
+
+        Raises
+        ------
+        TypeError
+            An array that is held has another dtype, rank or memory order.
+        """
+        first, variants = self._variants(name, signatures)
+        if len(args) != len(signatures[0].arguments) or args[first] is not ...:
+            raise TypeError(f"{name}: found {len(args)} arguments, wanted all of them, ... for the first array")
+        held = {dtype: _held(name, variant, args, self._ffi.from_buffer) for dtype, variant in variants.items()}
+        return _holder(sum(each is ... for each in args[:first]), held, self._ffi.from_buffer)
+
+    def _variants(self, name: str, signatures: Sequence[Signature]) -> tuple[int, dict[Any, _Variant]]:
+        """Give the place of the first array, and by its dtype how each signature is called."""
         first = next(place for place, each in enumerate(signatures[0].arguments) if each.ndim)
-        variants = {
+        return first, {
             np.dtype(each.arguments[first].scalar.name): _Variant(
                 self._function(symbol(name, each), each), tuple(map(self._argument, each.arguments))
             )
             for each in signatures
         }
-        return _caller(name, first, variants, self._ffi.from_buffer)
 
     def _function(self, name: str, signature: Signature) -> Any:  # noqa: ANN401 - a function of cffi
         address = ctypes.cast(getattr(self._loaded, f"{name}_{self.level}"), ctypes.c_void_p).value
@@ -156,15 +173,54 @@ def _caller(name: str, first: int, variants: dict[Any, _Variant], view: Callable
         for arg, (type_, dtype, ndim, is_written) in zip(args, variant.wanted):  # noqa: B905 - counted above
             if dtype is None:
                 flat.append(arg)
-                continue
-            shape = arg.shape
-            if len(shape) != ndim or (arg.dtype is not dtype and arg.dtype != dtype):
-                raise TypeError(f"{name}: no matching definition for {arg.dtype} {shape}, wanted {dtype}, {ndim} axes")
-            try:
-                flat.append(view(type_, arg, is_written))
-            except (ValueError, BufferError) as error:  # another memory order; memory that cannot be written
-                raise TypeError(f"{name}: unsupported array {arg.dtype} {shape}: {error}") from error
-            flat += shape
+            else:
+                flat.append(_checked(name, arg, (type_, dtype, ndim, is_written), view))
+                flat += arg.shape
         return variant.function(*flat)
+
+    return call
+
+
+def _checked(name: str, array: Any, wanted: tuple[Any, Any, int, bool], view: Callable[..., Any]) -> Any:  # noqa: ANN401
+    """Give the memory of an array that is what its argument wants."""
+    type_, dtype, ndim, is_written = wanted
+    shape = array.shape
+    if len(shape) != ndim or array.dtype != dtype:
+        raise TypeError(f"{name}: no matching definition for {array.dtype} {shape}, wanted {dtype}, {ndim} axes")
+    try:
+        return view(type_, array, is_written)
+    except (ValueError, BufferError) as error:  # another memory order; memory that cannot be written
+        raise TypeError(f"{name}: unsupported array {array.dtype} {shape}: {error}") from error
+
+
+def _held(
+    name: str, variant: _Variant, args: Sequence[Any], view: Callable[..., Any]
+) -> tuple[Any, list[Any], list[tuple[Any, bool, int, int]]]:
+    """Give a function, its arguments with room for those to come, and of each of these its buffer type and room."""
+    flat: list[Any] = []
+    slots: list[tuple[Any, bool, int, int]] = []
+    for arg, wanted in zip(args, variant.wanted, strict=True):
+        type_, dtype, ndim, is_written = wanted
+        if arg is ...:
+            slots.append((type_, is_written, len(flat), len(flat) + 1 + ndim))
+            flat += [0] * (1 + ndim)
+        elif dtype is None:
+            flat.append(arg)
+        else:
+            flat += [_checked(name, arg, wanted, view), *arg.shape]
+    return variant.function, flat, slots
+
+
+def _holder(first: int, variants: dict[Any, Any], view: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any) -> Any:  # noqa: ANN401 - what the signature says
+        function, held, slots = variants[args[first].dtype]
+        flat = held.copy()
+        for arg, (type_, is_written, place, stop) in zip(args, slots):  # noqa: B905 - a private caller counts them
+            if type_ is None:
+                flat[place] = arg
+            else:
+                flat[place] = view(type_, arg, is_written)
+                flat[place + 1 : stop] = arg.shape
+        return function(*flat)
 
     return call

@@ -47,17 +47,24 @@ def require_array(array: object, name: str, *, dtypes: tuple[Dtype, ...], ndim: 
     ArrayError
         Naming the argument, what was found and what was wanted.
     """
+    # These run for every packet: what nearly always holds is asked at once, and what does not, below.
+    if isinstance(array, np.ndarray) and array.dtype in dtypes and array.ndim == ndim:
+        flags = array.flags
+        if flags.c_contiguous and flags.aligned:
+            return
+    raise ArrayError(_complaint(array, name, dtypes, ndim))
+
+
+def _complaint(array: object, name: str, dtypes: tuple[Dtype, ...], ndim: int) -> str:
     if not isinstance(array, np.ndarray):
-        raise ArrayError(f"{name}: found {type(array).__name__}, wanted a numpy array")
+        return f"{name}: found {type(array).__name__}, wanted a numpy array"
     found: NDArray[Any] = array
     if found.dtype not in dtypes:
         wanted = " or ".join(str(dtype) for dtype in dtypes)
-        raise ArrayError(f"{name}: found dtype {found.dtype} and shape {found.shape}, wanted {wanted}")
+        return f"{name}: found dtype {found.dtype} and shape {found.shape}, wanted {wanted}"
     if found.ndim != ndim:
-        raise ArrayError(f"{name}: found shape {found.shape}, wanted {ndim} dimension(s)")
-    flags = found.flags
-    if not (flags.c_contiguous and flags.aligned):
-        raise ArrayError(f"{name}: found strides {found.strides} for shape {found.shape}, wanted C-contiguous")
+        return f"{name}: found shape {found.shape}, wanted {ndim} dimension(s)"
+    return f"{name}: found strides {found.strides} for shape {found.shape}, wanted C-contiguous"
 
 
 def require_samples(x: Samples, name: str, *, ndim: int = 2) -> None:
@@ -73,14 +80,22 @@ def require_out(out: NDArray[Any], name: str, *, shape: tuple[int | None, ...], 
     ArrayError
         Naming the argument, what was found and what was wanted.
     """
+    # Of a subclass of arrays, and of what is no array, the rest finds out.
+    if type(out) is np.ndarray and out.dtype == dtype and out.flags.carray and _has_shape(out, shape):
+        return
     require_array(out, name, dtypes=(dtype,), ndim=len(shape))
-    if out.shape != shape:
-        for want, have in zip(shape, out.shape, strict=True):
-            if want not in {None, have}:
-                wanted = tuple("any" if want is None else want for want in shape)
-                raise ArrayError(f"{name}: found shape {out.shape}, wanted {wanted}")
+    if not _has_shape(out, shape):
+        wanted = tuple("any" if want is None else want for want in shape)
+        raise ArrayError(f"{name}: found shape {out.shape}, wanted {wanted}")
     if not out.flags.writeable:
         raise ArrayError(f"{name}: found a read-only array, wanted a writable one")
+
+
+def _has_shape(array: NDArray[Any], shape: tuple[int | None, ...]) -> bool:
+    found = array.shape
+    if found == shape:
+        return True
+    return len(found) == len(shape) and all(want in {None, have} for want, have in zip(shape, found, strict=True))
 
 
 def require_apart(out: NDArray[Any], name: str, *others: NDArray[Any], in_place: bool = False) -> None:
@@ -96,7 +111,7 @@ def require_apart(out: NDArray[Any], name: str, *others: NDArray[Any], in_place:
     """
     for other in others:
         # All arrays here are C-contiguous, so the test of bounds is exact.
-        if not np.may_share_memory(out, other):
+        if (out is other and in_place) or not np.may_share_memory(out, other):
             continue
         same = out.ctypes.data == other.ctypes.data and out.dtype == other.dtype and out.shape == other.shape
         if not (in_place and same):

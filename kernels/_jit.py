@@ -38,11 +38,18 @@ def numba_type(signature: Signature) -> object:
     return result(*(argument(each.scalar.name, each.ndim, is_const=each.is_const) for each in signature.arguments))
 
 
-def compile_now(function: Callable[..., Any], signatures: Sequence[Signature]) -> Callable[..., Any]:
+def compile_now(
+    function: Callable[..., Any], signatures: Sequence[Signature], *, version: str = ""
+) -> Callable[..., Any]:
     """Compile with the cache on disk, or without it where it cannot work: a station must still start.
 
-    The result refuses any other dtype, rank or memory order with `TypeError`.
+    The result refuses any other dtype, rank or memory order with `TypeError`. `version` becomes a part of the name in
+    the cache.
     """
+    if version:
+        own = types.FunctionType(function.__code__, function.__globals__, function.__name__)
+        own.__qualname__, own.__doc__ = f"{function.__qualname__}_{version}", function.__doc__
+        function = own
     try:
         return _compile(function, signatures, cache=True)
     except RuntimeError as error:

@@ -6,8 +6,8 @@ into an array of the caller. It allocates nothing, raises nothing and calls no m
 here by numba, and compiled ahead of time for any processor, with the same bits. Scalar casts (`np.int32(...)`,
 `.view`) are conversions of one instruction, not calls.
 
-A kernel calls kernels of its own file only: numba's cache notices a change of a kernel's own file, not of the
-files that it calls into.
+numba's cache notices a change of a kernel's own file alone. What a kernel calls in other files is therefore part of the
+name under which it is kept (`Kernel.version`).
 
 A kernel is bound to its compilation when it is first called: a process pays for the kernels that it uses.
 """
@@ -15,11 +15,13 @@ A kernel is bound to its compilation when it is first called: a process pays for
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.util
 import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast
 
 from . import _ahead, _jit
@@ -96,11 +98,41 @@ class Kernel(Generic[P, R]):
         """Run the kernel. Compiled, it refuses any other dtype, rank or memory order with `TypeError`."""
         return self.bound()(*args, **kwargs)
 
+    def hold(self, *args: Any) -> Callable[..., R]:  # noqa: ANN401 - what the signature says
+        """Give the kernel as a function of the arguments that are `...` here; the others are held.
+
+        An array that is held is checked once. Those that are given later are not, beyond what the compilation needs:
+        the caller has checked dtype and rank. The first array is one that is given.
+        """
+        bound = self.bound()
+        if compilation().kind == "ahead":
+            library = cast("_ahead.Library", _ahead.library())
+            return cast("Callable[..., R]", library.hold(self.name, self.signatures, args))
+        whole = cast("Callable[..., R]", bound)
+
+        def call(*given: Any) -> R:  # noqa: ANN401 - as above
+            rest = iter(given)
+            return whole(*(next(rest) if each is ... else each for each in args))
+
+        return call
+
     def callees(self) -> dict[str, Kernel[..., Any]]:
         """Give the kernels that this one calls, by their names in its file."""
         names = self.function.__globals__
         found = ((name, names.get(name)) for name in self.function.__code__.co_names)
         return {name: value for name, value in found if isinstance(value, Kernel)}
+
+    @functools.cached_property
+    def files(self) -> frozenset[str]:
+        """Files of this kernel and of all that it calls: known before it is bound, and its callees' names with it."""
+        called = (callee.files for callee in self.callees().values())
+        return frozenset({self.function.__code__.co_filename}).union(*called)
+
+    def version(self) -> str:
+        """Give what tells apart the states of the files that this kernel calls into; nothing if there are none."""
+        others = sorted(self.files - {self.function.__code__.co_filename})
+        content = b"".join(Path(each).read_bytes() for each in others)
+        return hashlib.sha256(content).hexdigest()[:12] if others else ""
 
     def bound(self) -> Callable[P, R]:
         """Bind the kernel, and before it the kernels that it calls, unless that is done."""
@@ -111,8 +143,11 @@ class Kernel(Generic[P, R]):
                 bound = library.bind(self.name, self.signatures)
                 functools.update_wrapper(bound, self.function)
             else:
+                version = self.version() if kind == "jit" else ""  # while the callees' names are still kernels
                 names.update({name: callee.bound() for name, callee in self.callees().items()})
-                bound = self.function if kind == "plain" else _jit.compile_now(self.function, self.signatures)
+                bound = self.function
+                if kind == "jit":
+                    bound = _jit.compile_now(self.function, self.signatures, version=version)
             self._bound = cast("Callable[P, R]", bound)
             if names.get(self.name) is self:  # its module calls it without the detour from now on
                 names[self.name] = self._bound
@@ -123,7 +158,7 @@ KERNELS: list[Kernel[..., Any]] = []
 """Every kernel of the modules that were imported."""
 
 
-def kernel(*signatures: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def kernel(*signatures: str) -> Callable[[Callable[P, R]], Kernel[P, R]]:
     """Make a function a kernel for exactly these signatures (see `parse_signature`).
 
     Raises
@@ -133,7 +168,7 @@ def kernel(*signatures: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
     parsed = [parse_signature(each) for each in signatures]
 
-    def make_kernel(function: Callable[P, R]) -> Callable[P, R]:
+    def make_kernel(function: Callable[P, R]) -> Kernel[P, R]:
         made = Kernel(function, parsed)
         KERNELS.append(made)
         return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import _window_loops as loops
+from . import _row_steps as loops
 from ._arrays import Float32, Samples, require_apart, require_out, require_samples
 
 

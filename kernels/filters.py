@@ -7,7 +7,8 @@ float32, and NaN as b/a).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -24,7 +25,7 @@ from ._arrays import (
     require_out,
     require_samples,
 )
-from ._kernel import kernel
+from ._sections import LANES, filter_row_into, filter_rows_into
 
 Band = Literal["highpass", "lowpass", "bandpass"]
 
@@ -187,68 +188,6 @@ def steady_state(sos: Float64) -> Float64:
     return state
 
 
-@kernel(
-    "void(const i2[::1], const f8[:,::1], f8[:,::1], f4[::1])",
-    "void(const i4[::1], const f8[:,::1], f8[:,::1], f4[::1])",
-    "void(const f4[::1], const f8[:,::1], f8[:,::1], f4[::1])",
-)
-def _sos_step_into(x: Samples, sos: Float64, state: Float64, out: Float32) -> None:
-    for i in range(x.shape[0]):
-        value = float(x[i])
-        for s in range(sos.shape[0]):
-            result = sos[s, 0] * value + state[s, 0]
-            state[s, 0] = sos[s, 1] * value - sos[s, 4] * result + state[s, 1]
-            state[s, 1] = sos[s, 2] * value - sos[s, 5] * result
-            value = result
-        out[i] = value
-
-
-@kernel(
-    "void(const i2[:,::1], const f8[:,::1], f8[:,:,::1], f4[:,::1])",
-    "void(const i4[:,::1], const f8[:,::1], f8[:,:,::1], f4[:,::1])",
-    "void(const f4[:,::1], const f8[:,::1], f8[:,:,::1], f4[:,::1])",
-)
-def _sos_channels_into(x: Samples, sos: Float64, state: Float64, out: Float32) -> None:
-    # Channel by channel within a sample: a channel's next number waits for its last one, the others' need not.
-    for i in range(x.shape[1]):
-        for c in range(x.shape[0]):
-            value = float(x[c, i])
-            for s in range(sos.shape[0]):
-                result = sos[s, 0] * value + state[c, s, 0]
-                state[c, s, 0] = sos[s, 1] * value - sos[s, 4] * result + state[c, s, 1]
-                state[c, s, 1] = sos[s, 2] * value - sos[s, 5] * result
-                value = result
-            out[c, i] = value
-
-
-@kernel(
-    "void(const i2[:,::1], const f8[:,::1], f8[:,:,::1], f4[:,::1])",
-    "void(const i4[:,::1], const f8[:,::1], f8[:,:,::1], f4[:,::1])",
-    "void(const f4[:,::1], const f8[:,::1], f8[:,:,::1], f4[:,::1])",
-)
-def _sos_three_by_two_into(x: Samples, sos: Float64, state: Float64, out: Float32) -> None:
-    """Do as `_sos_channels_into` for three channels and two sections, with the state in registers: twice as fast."""
-    b0, b1, b2, a1, a2 = sos[0, 0], sos[0, 1], sos[0, 2], sos[0, 4], sos[0, 5]
-    d0, d1, d2, c1, c2 = sos[1, 0], sos[1, 1], sos[1, 2], sos[1, 4], sos[1, 5]
-    z0, z1, z2, z3 = state[0, 0, 0], state[0, 0, 1], state[0, 1, 0], state[0, 1, 1]
-    n0, n1, n2, n3 = state[1, 0, 0], state[1, 0, 1], state[1, 1, 0], state[1, 1, 1]
-    e0, e1, e2, e3 = state[2, 0, 0], state[2, 0, 1], state[2, 1, 0], state[2, 1, 1]
-    for i in range(x.shape[1]):
-        z, n, e = float(x[0, i]), float(x[1, i]), float(x[2, i])
-        zr, nr, er = b0 * z + z0, b0 * n + n0, b0 * e + e0
-        z0, n0, e0 = b1 * z - a1 * zr + z1, b1 * n - a1 * nr + n1, b1 * e - a1 * er + e1
-        z1, n1, e1 = b2 * z - a2 * zr, b2 * n - a2 * nr, b2 * e - a2 * er
-        z, n, e = d0 * zr + z2, d0 * nr + n2, d0 * er + e2
-        z2, n2, e2 = d1 * zr - c1 * z + z3, d1 * nr - c1 * n + n3, d1 * er - c1 * e + e3
-        z3, n3, e3 = d2 * zr - c2 * z, d2 * nr - c2 * n, d2 * er - c2 * e
-        out[0, i] = z
-        out[1, i] = n
-        out[2, i] = e
-    state[0, 0, 0], state[0, 0, 1], state[0, 1, 0], state[0, 1, 1] = z0, z1, z2, z3
-    state[1, 0, 0], state[1, 0, 1], state[1, 1, 0], state[1, 1, 1] = n0, n1, n2, n3
-    state[2, 0, 0], state[2, 0, 1], state[2, 1, 0], state[2, 1, 1] = e0, e1, e2, e3
-
-
 @dataclass(frozen=True, eq=False)
 class SosState:
     """A filter and where it stands: of one channel, or of several that are filtered in one call.
@@ -268,12 +207,24 @@ class SosState:
 
     sos: Float64
     z: Float64
+    _filter: Callable[[Samples, Float32], None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Check once what `sos_step_into` would check for every packet."""
+        """Check once what `sos_step_into` would check for every packet, and bind the kernel to the state."""
         require_sos(self.sos)
         channels = (None,) if np.ndim(self.z) == 3 else ()
         require_out(self.z, "state", shape=(*channels, self.sos.shape[0], 2), dtype=FLOAT64)
+        sections = self.sos.reshape(-1)
+        if self.z.ndim == 2:
+            filter_ = filter_row_into.hold(..., sections, self.z, ...)
+        else:
+            lanes = np.zeros((self.z.shape[1], 3, max(self.z.shape[0], LANES)))
+            filter_ = filter_rows_into.hold(..., sections, self.z, lanes, ...)
+        object.__setattr__(self, "_filter", filter_)
+
+    def step_into(self, x: Samples, out: Float32) -> None:
+        """Do as `sos_step_into`, which has checked the arrays."""
+        self._filter(x, out)
 
 
 def sos_step_into(x: Samples, state: SosState, out: Float32) -> None:
@@ -297,18 +248,14 @@ def sos_step_into(x: Samples, state: SosState, out: Float32) -> None:
 
     Notes
     -----
-    Transposed direct form II, float64 inside, as ``scipy.signal.sosfilt``.
+    Transposed direct form II, float64 inside, as ``scipy.signal.sosfilt``; of a section's three terms the
+    one that waits for the newest sample is added last.
     """
-    sos, z = state.sos, state.z
+    z = state.z
     require_samples(x, "x", ndim=z.ndim - 1)
     if z.ndim == 3 and x.shape[0] != z.shape[0]:
         raise ArrayError(f"x: found shape {x.shape}, wanted the {z.shape[0]} channels of the state")
     require_out(out, "out", shape=x.shape)
     require_apart(out, "out", x, in_place=True)
     require_apart(out, "out", z)
-    if z.ndim == 2:
-        _sos_step_into(x, sos, z, out)
-    elif z.shape == (3, 2, 2):
-        _sos_three_by_two_into(x, sos, z, out)
-    else:
-        _sos_channels_into(x, sos, z, out)
+    state.step_into(x, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _window_loops as loops
+from . import _row_steps as loops
 from ._arrays import (
     ArrayError,
     Float32,

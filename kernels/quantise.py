@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from . import _window_loops as loops
+from . import _row_steps as loops
 from ._arrays import (
     FLOAT32,
     INT16,

@@ -117,21 +117,13 @@ def _recursive_sta_lta_step_into(
     count[0] = number
 
 
-@kernel("f8(f8[::1], f8[::1], i8, i8, f8)")
-def _window_sum(block: Float64, heads: Float64, which: int, place: int, square: float) -> float:
-    """Put a square at its place in the block and give the sum of the last block.size squares.
-
-    That sum is the tail of the block before and the head of this one: nothing is ever subtracted.
-    """
-    head = float(heads[which]) + square
-    block[place] = square
-    if place + 1 < block.shape[0]:
-        heads[which] = head
-        return head + float(block[place + 1])
-    for j in range(place - 1, -1, -1):
-        block[j] += block[j + 1]
-    heads[which] = 0.0
-    return head
+@kernel("void(f8[::1])")
+def _sums_to_the_end(block: Float64) -> None:
+    """Turn the squares of a full block into their sums from each to the end."""
+    total = 0.0
+    for j in range(block.shape[0] - 1, -1, -1):
+        total = float(block[j]) + total
+        block[j] = total
 
 
 @kernel(
@@ -142,24 +134,43 @@ def _window_sum(block: Float64, heads: Float64, which: int, place: int, square: 
 def _classic_sta_lta_step_into(
     x: Samples, short: Float64, long: Float64, heads: Float64, count: Int64, out: Float32
 ) -> None:
+    """Write each ratio: a window is the end of the block before and the head of this one; nothing is subtracted."""
     nsta = short.shape[0]
     nlta = long.shape[0]
+    scale = float(nlta) / float(nsta)
     number = count[0]
-    short_place = number % nsta
-    long_place = number % nlta
-    for i in range(x.shape[0]):
-        value = float(np.float64(x[i]))  # as above
-        sta = _window_sum(short, heads, 0, short_place, value * value) / nsta
-        lta = _window_sum(long, heads, 1, long_place, value * value) / nlta
-        number += 1
-        short_place += 1
-        if short_place == nsta:
-            short_place = 0
-        long_place += 1
-        if long_place == nlta:
-            long_place = 0
-        # Silence has no ratio: 0, and never NaN.
-        out[i] = sta / lta if number >= nlta and lta != 0.0 else 0.0
+    short_head = float(heads[0])
+    long_head = float(heads[1])
+    i = 0
+    while i < x.shape[0]:
+        short_place = number % nsta
+        long_place = number % nlta
+        # Up to where one of the blocks is full, or the samples end, sums stay in registers.
+        run = min(x.shape[0] - i, nsta - short_place, nlta - long_place)
+        for j in range(run):
+            value = float(np.float64(x[i + j]))  # as above
+            short_head += value * value
+            long_head += value * value
+            short[short_place + j] = value * value
+            long[long_place + j] = value * value
+            sta = short_head
+            if short_place + j + 1 < nsta:
+                sta += float(short[short_place + j + 1])
+            lta = long_head
+            if long_place + j + 1 < nlta:
+                lta += float(long[long_place + j + 1])
+            # Silence has no ratio: 0, and never NaN.
+            out[i + j] = scale * sta / lta if number + j + 1 >= nlta and lta != 0.0 else 0.0
+        i += run
+        number += run
+        if number % nsta == 0:
+            _sums_to_the_end(short)
+            short_head = 0.0
+        if number % nlta == 0:
+            _sums_to_the_end(long)
+            long_head = 0.0
+    heads[0] = short_head
+    heads[1] = long_head
     count[0] = number
 
 

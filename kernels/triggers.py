@@ -82,10 +82,11 @@ def _local_maxima_into(x: Samples, threshold: float, out: Int64) -> int:
     i = 1
     while i < last:
         end = i
-        if x[i - 1] < x[i]:
+        # The threshold first: most samples are below it, which a processor foresees.
+        if float(x[i]) >= threshold and x[i - 1] < x[i]:
             while end + 1 < last and x[end + 1] == x[i]:
                 end += 1
-            if x[end + 1] < x[i] and float(x[i]) >= threshold:
+            if x[end + 1] < x[i]:
                 out[written] = (i + end) // 2
                 written += 1
         i = end + 1

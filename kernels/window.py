@@ -8,8 +8,9 @@ the window: `demean_into`, `detrend_into`, `taper_into`, `sos_step_into` from re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
@@ -26,6 +27,8 @@ from ._arrays import (
     require_out,
     require_samples,
 )
+from ._sections import LANES
+from ._window_loops import windows_into
 from .filters import require_sos
 from .taper import cosine_ramp
 
@@ -55,8 +58,6 @@ _CODES: dict[str, int] = dict(
         strict=True,
     )
 )
-
-_LANES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,7 @@ class WindowPlan:
     tables: Float64
     sections: int
 
-    @property
+    @functools.cached_property
     def shape(self) -> tuple[int, int]:
         """Axes of one window of the result."""
         return (self.width, self.channels) if self.is_turned else (self.channels, self.width)
@@ -166,19 +167,28 @@ class WindowScratch:
         That it is for.
     window : float32 (1, channels, width)
         One window, before its axes are turned; nothing where the plan does not turn them.
-    state : float64 (section, 2, channels)
-        Of a filter; of four channels at least, which are a vector.
+    state : float64 (section, 3, channels)
+        Of a filter, and what each section gives; of four channels at least, which are a vector.
+    cut_into : function of record, first, stride and out
+        What `cut_windows_into` does once it has checked them.
     """
 
     plan: WindowPlan
     window: Float32
     state: Float64
+    cut_into: Callable[[Samples, int, int, Float32], None] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Bind the kernel to the plan and this memory: a call then names the record and the result alone."""
+        codes, eps, tables = self.plan.codes, self.plan.eps, self.plan.tables
+        cut = windows_into.hold(..., ..., ..., codes, eps, tables, self.state, self.window, ...)
+        object.__setattr__(self, "cut_into", cut)
 
 
 def window_scratch(plan: WindowPlan) -> WindowScratch:
     """Make the memory of `cut_windows_into` once: a call then allocates nothing."""
     window = np.zeros((1 if plan.is_turned else 0, plan.channels, plan.width), np.float32)
-    return WindowScratch(plan, window, np.zeros((plan.sections, 2, max(plan.channels, _LANES))))
+    return WindowScratch(plan, window, np.zeros((plan.sections, 3, max(plan.channels, LANES))))
 
 
 def cut_windows_into(
@@ -223,5 +233,4 @@ def cut_windows_into(
         scratch = window_scratch(plan)
     if scratch.plan is not plan:
         raise ArrayError("scratch: found one of another plan, wanted window_scratch(plan)")
-    codes, eps, tables = plan.codes, plan.eps, plan.tables
-    loops.windows_into(x, first, stride, codes, eps, tables, scratch.state, scratch.window, out)
+    scratch.cut_into(x, first, stride, out)

@@ -115,11 +115,11 @@ def test_a_process_with_the_library_loads_no_compiler_and_binds_what_it_calls() 
     run(
         "import sys, numpy as np\n"
         "from seisedge import kernels\n"
-        "from seisedge.kernels import _kernel, _window_loops, filters\n"
+        "from seisedge.kernels import _kernel, _row_steps, filters\n"
         "out = np.zeros((1, 3), np.float32)\n"
         "kernels.demean_into(np.array([[1, 2, 3]], np.int16), out)\n"
         "assert out.tolist() == [[-1, 0, 1]]\n"
-        "assert not isinstance(_window_loops.demean_channels, _kernel.Kernel)\n"
+        "assert not isinstance(_row_steps.demean_channels, _kernel.Kernel)\n"
         "assert any(isinstance(each, _kernel.Kernel) for each in vars(filters).values())\n"
         "assert not {'numba', 'llvmlite', 'cffi', 'pycparser'} & set(sys.modules)\n",
         SEISEDGE_KERNELS="ahead",
@@ -130,18 +130,18 @@ def test_a_process_with_the_library_loads_no_compiler_and_binds_what_it_calls() 
 def test_compiled_kernels_refuse_other_arrays(kind: str) -> None:
     run(
         "import numpy as np\n"
-        "from seisedge.kernels import _levels, _window_loops\n"
+        "from seisedge.kernels import _levels, _row_steps\n"
         "out = np.zeros((2, 8), np.float32)\n"
         "fixed = out.copy()\n"
         "fixed.flags.writeable = False\n"
         "for function, arguments in (\n"
-        "    (_window_loops.demean_channels, (np.zeros((2, 8)), out)),\n"
-        "    (_window_loops.demean_channels, (np.zeros((2, 16), np.float32)[:, ::2], out)),\n"
-        "    (_window_loops.demean_channels, (np.zeros(8, np.float32), out)),\n"
-        "    (_window_loops.demean_channels, (np.zeros((2, 8), '>i2'), out)),\n"
-        "    (_window_loops.demean_channels, (out, fixed)),\n"
-        "    (_window_loops.demean_channels, (out, out, out)),\n"
-        "    (_window_loops.demean_channels, (out,)),\n"
+        "    (_row_steps.demean_channels, (np.zeros((2, 8)), out)),\n"
+        "    (_row_steps.demean_channels, (np.zeros((2, 16), np.float32)[:, ::2], out)),\n"
+        "    (_row_steps.demean_channels, (np.zeros(8, np.float32), out)),\n"
+        "    (_row_steps.demean_channels, (np.zeros((2, 8), '>i2'), out)),\n"
+        "    (_row_steps.demean_channels, (out, fixed)),\n"
+        "    (_row_steps.demean_channels, (out, out, out)),\n"
+        "    (_row_steps.demean_channels, (out,)),\n"
         "    (_levels.levels_in_place, (out[0], 'one')),\n"
         "):\n"
         "    try:\n"
@@ -154,10 +154,10 @@ def test_compiled_kernels_refuse_other_arrays(kind: str) -> None:
 
 
 def test_kernel_keeps_name_and_documentation() -> None:
-    kernel = next(each for each in _kernel.KERNELS if each.name == "_max_abs")
+    kernel = next(each for each in _kernel.KERNELS if each.name == "row_max_abs")
     assert "largest" in (kernel.__doc__ or "")
     bound = kernel.bound()
-    assert (bound.__name__, bound.__doc__) == ("_max_abs", kernel.__doc__)
+    assert (bound.__name__, bound.__doc__) == ("row_max_abs", kernel.__doc__)
 
 
 def test_without_library_and_numba_it_runs_uncompiled_with_one_warning(

@@ -114,7 +114,18 @@ def test_cache_file_cut_short_is_survived(small_copy: Path) -> None:
 
 
 def test_kernels_are_compiled_without_fastmath() -> None:
-    kernel = next(each for each in KERNELS if each.name == "_max_abs")
+    kernel = next(each for each in KERNELS if each.name == "row_max_abs")
     compiled: Any = _jit.compile_now(kernel.function, kernel.signatures)
     options = compiled.targetoptions
     assert (options["fastmath"], options["error_model"], options["nogil"]) == (False, "numpy", True)
+
+
+def test_a_change_of_a_file_that_a_kernel_calls_into_is_another_name_in_the_cache() -> None:
+    kernels = {each.name: each for each in KERNELS}
+    names = {Path(file).name for file in kernels["windows_into"].files}
+    assert names == {"_window_loops.py", "_row_steps.py", "_row_sums.py", "_sections.py"}
+    assert kernels["row_sum"].version() == ""
+    assert len({kernels[name].version() for name in ("windows_into", "divide_by_std", "_filter_from_rest")}) == 3
+    first = Path(kernels["divide_by_std"].function.__code__.co_filename)
+    compiled: Any = _jit.compile_now(kernels["row_sum"].function, kernels["row_sum"].signatures, version="1f")
+    assert (compiled.py_func.__qualname__, first.name) == ("row_sum_1f", "_row_steps.py")
