@@ -1,5 +1,7 @@
 """The station side: reads an artefact and does exactly what it says, on a stream."""
 
+from seisedge.firmware_bridge import Packet
+
 from .aligner import Aligner, AlignerCounts, Chunk, Span
 from .detections import Detection
 from .errors import DataError, ManifestError, ModelError, SeisedgeError, UsageError
@@ -22,6 +24,7 @@ __all__ = [
     "ManifestError",
     "ModelError",
     "OrtSession",
+    "Packet",
     "Pick",
     "Preprocess",
     "Result",
