@@ -151,7 +151,7 @@ def _read_arrays(path: Path, names: tuple[str, ...]) -> Arrays:
     if not path.is_file():
         raise TrainingDataError(f"{path}: no such file, wanted records (.npz)")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:  # a broken file is closed too
             if missing := [name for name in names if name not in file.files]:
                 raise TrainingDataError(f"{path}: missing array {missing[0]!r}")
             arrays = {name: np.asarray(file[name]) for name in names}
