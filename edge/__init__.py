@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from seisedge.firmware_bridge import Packet
+
     from .aligner import Aligner, AlignerCounts, Chunk, Span
     from .detections import Detection
     from .errors import DataError, ManifestError, ModelError, SeisedgeError, UsageError
@@ -28,6 +30,7 @@ __all__ = [
     "ManifestError",
     "ModelError",
     "OrtSession",
+    "Packet",
     "Pick",
     "Preprocess",
     "Result",
@@ -55,6 +58,7 @@ _HOMES = {
     "ManifestError": "errors",
     "ModelError": "errors",
     "OrtSession": "session",
+    "Packet": ".firmware_bridge",
     "Pick": "picks",
     "Preprocess": "preprocess",
     "Result": "postprocess",

@@ -13,6 +13,7 @@ from seisedge.edge.session import OrtSession
 
 from .cli_artefact import export, quantize, verify
 from .cli_engine import engine
+from .cli_evaluate import evaluate
 from .cli_parts import examples, reports_errors
 from .cli_recipe import recipe, wrap
 from .cli_train import train
@@ -33,6 +34,7 @@ _LIST_VERSION = 1
         "edge-export verify performer.onnx --weights performer.npz --data archive/",
         "edge-export quantize performer.onnx -o small.onnx --data archive/ --labelled labelled/labelled_val.npz",
         "edge-export train seismo-performer --data labelled/ -o mine.onnx",
+        "edge-export evaluate mine.onnx --data labelled/ -o report/",
     ),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -93,5 +95,5 @@ def show(model: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the com
     click.echo(json.dumps(value, indent=1) if as_json else "\n".join(lines))
 
 
-for _command in (import_weights, export, quantize, verify, recipe, wrap, engine, train):
+for _command in (import_weights, export, quantize, verify, recipe, wrap, engine, train, evaluate):
     main.add_command(_command)

@@ -17,6 +17,8 @@ from seisedge.edge.session import Session
 from seisedge.edge.times import NANOSECONDS
 
 from .dataset import LabelledWindow
+from .evaluation.matching import match
+from .evaluation.scores import Score
 
 Float32 = npt.NDArray[np.float32]
 
@@ -40,36 +42,6 @@ class Curve:
     window: LabelledWindow
     outputs: list[Float32]
     before: int = 0
-
-
-@dataclass(frozen=True)
-class Score:
-    """Picks of one phase against its labels."""
-
-    hits: int
-    false_picks: int
-    missed: int
-    residuals_s: tuple[float, ...]
-
-    @property
-    def precision(self) -> float:
-        """Share of the picks that are right."""
-        return self.hits / max(1, self.hits + self.false_picks)
-
-    @property
-    def recall(self) -> float:
-        """Share of the labels that were picked."""
-        return self.hits / max(1, self.hits + self.missed)
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall."""
-        return 2 * self.hits / max(1, 2 * self.hits + self.false_picks + self.missed)
-
-    @property
-    def residual_s(self) -> float:
-        """Mean absolute residual of the hits."""
-        return float(np.mean(np.abs(self.residuals_s))) if self.residuals_s else float("nan")
 
 
 def curves(session: Session, windows: tuple[LabelledWindow, ...]) -> list[Curve]:
@@ -103,21 +75,20 @@ def _laid_out(manifest: Manifest, samples: Float32) -> tuple[Float32, int, int]:
 
 
 def score(manifest: Manifest, found: list[Curve], phase: str, threshold: Threshold) -> Score:
-    """Pick every curve and compare with the labels; a pick near an arrival of unknown phase is not counted."""
+    """Pick every curve and match with the labels; a pick near an arrival of unknown phase is not counted."""
     hits, false_picks, missed = 0, 0, 0
     residuals: list[float] = []
     for curve in found:
         onsets = _onsets(manifest, curve, phase, threshold)
         arrival = curve.window.arrivals.get(phase)
-        scored = arrival is not None and _fits(manifest, curve.window, arrival)
-        near = [each for each in onsets if arrival is not None and abs(each - arrival) <= _samples(manifest)]
-        if scored and arrival is not None:
-            hits += bool(near)
-            missed += not near
-            if near:
-                best = min((each - arrival for each in near), key=abs)
-                residuals.append(best / manifest.sampling_rate)
-        rest = [each for each in onsets if each not in near]
+        labels = [] if arrival is None else [arrival]
+        pairs = _matched(manifest, onsets, labels)
+        if arrival is not None and _fits(manifest, curve.window, arrival):
+            hits += len(pairs)
+            missed += not pairs
+            residuals += [(onsets[i] - labels[j]) / manifest.sampling_rate for i, j in pairs]
+        taken = {i for i, _ in pairs}
+        rest = [each for i, each in enumerate(onsets) if i not in taken]
         false_picks += sum(1 for each in rest if not _excused(manifest, curve.window, each))
     return Score(hits, false_picks, missed, tuple(residuals))
 
@@ -142,6 +113,11 @@ def _onsets(manifest: Manifest, curve: Curve, phase: str, threshold: Threshold) 
     results = [*picker.push(0, clock, curve.outputs), *picker.finish()]
     picks = [each for each in results if isinstance(each, Pick)]
     return [pick.time_ns * manifest.sampling_rate / NANOSECONDS - curve.before for pick in picks]
+
+
+def _matched(manifest: Manifest, onsets: list[float], labels: list[float]) -> list[tuple[int, int]]:
+    picks, wanted = ([round(each * NANOSECONDS / manifest.sampling_rate) for each in side] for side in (onsets, labels))
+    return match(picks, wanted, round(_TOLERANCE_S * NANOSECONDS))
 
 
 def _rate(manifest: Manifest) -> Fraction:
