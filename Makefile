@@ -107,6 +107,9 @@ memory: setup ## peak memory of export and scan, in processes of their own
 readme: setup ## make the README's tables anew
 	$(BIN)/python docs/readme_tables.py
 
+cards: setup ## make the models' cards and their lock anew: docs/models/, edge/models/lock.json
+	$(BIN)/python docs/model_cards.py
+
 demo: $(VENV)/.demo ## picks of a real record, with a picture: demo/picks.png
 	$(BIN)/python docs/demo.py
 
@@ -115,4 +118,4 @@ demo-daemon: $(VENV)/.demo ## a real record, live, into a daemon on loopback: pi
 
 check: lint types test test-jit test-nojit test-install ## all that CI runs
 
-.PHONY: bench-quick bench-artefacts help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo demo-daemon check bench-kernels startup firmware-qemu
+.PHONY: cards bench-quick bench-artefacts help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo demo-daemon check bench-kernels startup firmware-qemu
