@@ -177,6 +177,7 @@ def _source(service: Service, intake: Intake) -> dict[str, Any]:
         "packets": counts.packets,
         "bytes": counts.received_bytes,
         "damaged": counts.damaged,
+        "overruns": counts.overruns,
         "connects": counts.connects,
         "dropped": sum(each.inbox.dropped.get(intake.label, 0) for each in service.workers),
         "queue": sum(each.inbox.depth(intake.label) for each in service.workers),
