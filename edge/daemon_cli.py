@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import json
 import logging
 import os
@@ -39,7 +40,7 @@ Examples:
 Exit codes: 0 all went well; 1 something did not (one line on stderr says what); 2 the command or the
 configuration was wrong.
 """
-SWITCH_S = 0.0005  # Python's threads give way after 5 ms by default: longer than a pick takes
+_SWITCH_S = 0.0005
 _DEFAULT_URL = "http://127.0.0.1:8600"
 
 
@@ -148,9 +149,20 @@ async def _replay(config: Config, inputs: tuple[str, ...], output: Path, state: 
     return await Service(replayed, until_end=True).run()
 
 
+def prepare_process() -> None:
+    """Let nothing in Python hold up a pick.
+
+    Threads give way after 5 ms by default, longer than a pick takes. And what was imported, a hundred thousand objects
+    that stay, is taken from the garbage collector's rounds, each of which would stop all threads for it.
+    """
+    sys.setswitchinterval(_SWITCH_S)
+    gc.collect()
+    gc.freeze()
+
+
 async def _serve(config: Config, path: Path) -> int:
-    sys.setswitchinterval(SWITCH_S)
     service = Service(config)
+    prepare_process()
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[bool]] = set()
 

@@ -19,6 +19,7 @@ from seisedge.edge.daemon import intake
 from seisedge.edge.daemon.config import Config, parse_config
 from seisedge.edge.daemon.service import Service
 from seisedge.firmware_bridge import Packet
+from seisedge.firmware_bridge.frame import Channel, Frame
 
 BURSTS_S = (12.0, 31.0, 53.0)
 LOW = {"P": 0.3, "S": 0.3}
@@ -120,6 +121,12 @@ def replay(config: Config, prepare: Callable[[Service], None] = lambda _: None) 
     prepare(service)
     assert asyncio.run(asyncio.wait_for(service.run(), 60)) == 0
     return service
+
+
+def frame_of(packet: Packet, number: int) -> Frame:
+    """A packet as a digitizer's own frame."""
+    column = np.ascontiguousarray(packet.samples.astype(np.int32)[:, np.newaxis])
+    return Frame(7, number, packet.starttime_ns, (100, 1), column, (Channel(packet.source_id[-1]),), sample_bytes=4)
 
 
 async def until(what: Callable[[], bool], *, seconds: float = 20.0) -> None:

@@ -24,8 +24,8 @@ from seisedge.edge import OrtSession
 from seisedge.edge.daemon.config import parse_config
 from seisedge.edge.daemon.health import is_stalled
 from seisedge.edge.daemon.service import Service
-from seisedge.firmware_bridge import Packet, encode_records
-from seisedge.firmware_bridge.frame import Channel, Frame, encode_frame
+from seisedge.firmware_bridge import encode_records
+from seisedge.firmware_bridge.frame import encode_frame
 from seisedge.firmware_bridge.frame_decoder import stuffed_frame
 
 MEGABYTE = 1 << 20
@@ -46,11 +46,6 @@ async def live(text: str, clock: rig.SteppedClock | None = None) -> AsyncGenerat
     finally:
         service.stop()
         assert await task == 0
-
-
-def frame_of(packet: Packet, number: int) -> Frame:
-    column = np.ascontiguousarray(packet.samples.astype(np.int32)[:, np.newaxis])
-    return Frame(7, number, packet.starttime_ns, (100, 1), column, (Channel(packet.source_id[-1]),), sample_bytes=4)
 
 
 async def idle(service: Service) -> None:
@@ -78,7 +73,7 @@ def test_datagrams_that_are_lost_late_or_doubled(
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
                 sender.connect(("127.0.0.1", source.port))
                 for number, packet in enumerate(given):
-                    sender.send(encode_frame(frame_of(packet, number)))
+                    sender.send(encode_frame(rig.frame_of(packet, number)))
                     await rig.until(lambda count=number + 1: source.counts.packets >= count)  # type: ignore[misc]
             await idle(service)
             return service
@@ -110,7 +105,7 @@ GARBAGE_BYTES = 4 * MEGABYTE
 def garbage(most: int = 1400) -> Generator[bytes, None, None]:
     """Noise, beginnings of frames that never end, and zeros, in units of many sizes."""
     rng = np.random.default_rng(0)
-    whole = encode_frame(frame_of(rig.stream(seconds=2)[0], 0))
+    whole = encode_frame(rig.frame_of(rig.stream(seconds=2)[0], 0))
     total = 0
     while total < GARBAGE_BYTES:
         noise = rng.bytes(int(rng.integers(1, most)))
@@ -148,7 +143,7 @@ def test_garbage_on_a_datagram_port(tmp_path: Path, tiny_path: Path) -> None:
                 await attacked(service, send)
                 assert source.counts.damaged > 100
                 before = source.counts.packets
-                good = encode_frame(frame_of(rig.stream(seconds=2)[0], 1))
+                good = encode_frame(rig.frame_of(rig.stream(seconds=2)[0], 1))
                 # again and again: while the system's buffer is still full of garbage it takes nothing
                 await rig.until(lambda: send(good) == len(good) and source.counts.packets > before)
 
@@ -186,7 +181,7 @@ def test_garbage_on_a_serial_line(tmp_path: Path, tiny_path: Path) -> None:
             packet = rig.stream(seconds=2)[0]
             before = source.counts.packets
             for number in range(3):  # the first may be swallowed by what was open
-                await write(stuffed_frame(frame_of(packet, number)))
+                await write(stuffed_frame(rig.frame_of(packet, number)))
             await rig.until(lambda: source.counts.packets >= before + 2)
             assert source.counts.damaged > 0
 
@@ -331,7 +326,7 @@ async def _flooded(broker: Broker, folder: Path, model: Path) -> None:
         source: Any = service.intakes[0].source
         await rig.until(lambda: source.counts.connects > 0)
         units = [unit for unit, _ in zip(garbage(), range(300), strict=False)]
-        good = encode_frame(frame_of(rig.stream(seconds=2)[0], 1))
+        good = encode_frame(rig.frame_of(rig.stream(seconds=2)[0], 1))
         await asyncio.to_thread(multiple, [("raw", each, 1, False) for each in [*units, good]], port=broker.port)
         await rig.until(lambda: source.counts.packets >= 1)
         assert source.counts.damaged > 100
