@@ -7,7 +7,7 @@ import fnmatch
 import json
 import ssl
 import struct
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -59,6 +59,8 @@ class SeedLinkServer:
         Bytes of the stream after which each connection is cut, one entry per connection; None never cuts.
     live
         After the stored packets the connection stays open, as for data that come in; else it is closed.
+    before
+        Awaited before each record: paces them.
     commands
         All that clients said, for tests to look at.
     """
@@ -74,6 +76,7 @@ class SeedLinkServer:
     live: bool = True
     tls: ssl.SSLContext | None = None
     port: int = 0
+    before: Callable[[Stored], Awaitable[None]] | None = None
     commands: list[str] = field(default_factory=list[str])
     connections: int = 0
     everything_sent: asyncio.Event = field(default_factory=asyncio.Event)
@@ -261,6 +264,8 @@ class _Session:
         """Send what is stored; then wait, answering INFO, or end."""
         for stored in self.server.stored:
             if self._wanted(stored):
+                if self.server.before is not None:
+                    await self.server.before(stored)
                 await self._send(self._framed(stored))
         if self.dialup:
             await self._send(b"END\r\n" if self.version == 4 else b"END")
