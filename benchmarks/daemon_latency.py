@@ -58,11 +58,16 @@ class PacedSource:
     """Stations whose packets fall due one after the other, spread evenly over the packets' length."""
 
     def __init__(self, stations: int, seconds: float) -> None:
-        self.url, self.counts, self.position = "paced", SourceCounts(), None
+        self.url, self.counts = "paced", SourceCounts()
         self.seconds, self.stations = seconds, stations
         self._waves = [bursts(90, 9.0, 1.5, seed=number) for number in range(8)]
         self.late_s: list[float] = []
         self.begun = asyncio.Event()
+
+    @property
+    def position(self) -> str | None:
+        """None: it cannot resume."""
+        return None
 
     async def packets(self) -> AsyncGenerator[Packet, None]:
         """Give each packet when it is due; first, at once, the past."""

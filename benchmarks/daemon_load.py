@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 from unittest import mock
 
 import numpy as np
@@ -15,23 +14,10 @@ import numpy.typing as npt
 from seisedge.edge.daemon import intake
 from seisedge.edge.daemon.config import parse_config
 from seisedge.edge.daemon.service import Service
-from seisedge.edge.sources import Source, SourceCounts
-from seisedge.firmware_bridge import Packet
+from seisedge.edge.sources import Source
 
 LETTERS = "NEZ"
 NANOSECONDS = 1_000_000_000
-
-
-class MadeUp(Protocol):
-    """What a benchmark's source has of `Source`."""
-
-    url: str
-    counts: SourceCounts
-    position: str | None
-
-    def packets(self) -> AsyncGenerator[Packet, None]:
-        """Give the packets."""
-        ...
 
 
 def bursts(seconds: int, every_s: float, length_s: float, seed: int = 0) -> npt.NDArray[np.int32]:
@@ -44,7 +30,7 @@ def bursts(seconds: int, every_s: float, length_s: float, seed: int = 0) -> npt.
 
 @contextmanager
 def daemon_on(
-    source: MadeUp, folder: Path, *, model: str, stride: int, when_full: str
+    source: Source, folder: Path, *, model: str, stride: int, when_full: str
 ) -> Generator[Service, None, None]:
     """Make a daemon that reads `source`, to be run until its end; low thresholds make statements.
 

@@ -37,10 +37,15 @@ class FastSource:
     """Days of one station; tells the memory now and then."""
 
     def __init__(self, days: float) -> None:
-        self.url, self.counts, self.position = "fast", SourceCounts(), None
+        self.url, self.counts = "fast", SourceCounts()
         self._seconds = round(days * 86_400)
         self._wave = bursts(600, 300.0, 3.0)
         self.found: list[float] = []
+
+    @property
+    def position(self) -> str | None:
+        """None: it cannot resume."""
+        return None
 
     async def packets(self) -> AsyncGenerator[Packet, None]:
         """Give one second after the other, no faster than the daemon takes them."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,26 @@ async def until(what: Callable[[], bool], *, seconds: float = 20.0) -> None:
             return
         await asyncio.sleep(0.005)
     raise AssertionError(f"not within {seconds} s")
+
+
+def text_for(folder: Path, model: Path, url: str, more: str = "") -> str:
+    """A configuration with a real source."""
+    return config_text(folder, model, more).replace("fake.mseed", url)
+
+
+@asynccontextmanager
+async def live(text: str, clock: SteppedClock | None = None) -> AsyncGenerator[Service, None]:
+    """A daemon that is stopped when the test has seen enough."""
+    service = Service(parse_config(text, "x"), clock=clock)
+    task = asyncio.ensure_future(service.run())
+    try:
+        await until(lambda: bool(service.intakes) or task.done())
+        yield service
+    finally:
+        service.stop()
+        assert await task == 0
+
+
+async def idle(service: Service) -> None:
+    """Until nothing waits for the workers."""
+    await until(lambda: all(each.inbox.waiting_since() is None for each in service.workers))

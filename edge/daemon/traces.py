@@ -128,7 +128,8 @@ class Traces:
             if open_:
                 npts = sum(each.samples.size for each in open_)
                 skip = round((open_[0].time_of(npts) - packet.starttime_ns) * packet.sampling_rate / NANOSECONDS)
-                if skip >= 0 and packet.sampling_rate == open_[0].sampling_rate:
+                like = packet.sampling_rate, packet.samples.dtype
+                if skip >= 0 and like == (open_[0].sampling_rate, open_[0].samples.dtype):
                     low = max(low, skip)
                 else:
                     yield _joined(open_)
