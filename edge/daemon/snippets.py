@@ -14,7 +14,7 @@ from pymseed import DataEncoding, MS3Record
 from seisedge.edge.times import format_time
 from seisedge.firmware_bridge import Packet, decode_record, read_headers
 
-from .results import Statement
+from .results import Statement, codes_of
 from .store import Entry, Wish
 from .traces import Piece, Traces
 
@@ -75,10 +75,7 @@ class Snippet:
         pick = self.pick
         row = {
             "id": pick.id,
-            "network": pick.station.network,
-            "station": pick.station.station,
-            "location": pick.station.location,
-            "channel": pick.station.channel,
+            **codes_of(pick.station),
             "phase_hint": pick.label,
             "time": format_time(pick.time_ns),
         }

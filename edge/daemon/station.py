@@ -8,6 +8,7 @@ from seisedge.edge.picks import StationId
 from seisedge.firmware_bridge import Packet, SourceId
 
 from .pipeline import Pipeline
+from .results import Statement
 from .snippets import Snippet
 from .store import Entry, Wish
 from .traces import Traces
@@ -27,6 +28,8 @@ class Station:
     """Time of the newest packet's last sample."""
     arrived_ns: int = 0
     source: str = ""
+    last_pick: Statement | None = None
+    """The newest statement that is not retracted."""
     snippets: list[Snippet] = field(default_factory=list[Snippet])
     routes: dict[str, list[tuple[Pipeline, int]]] = field(default_factory=dict[str, "list[tuple[Pipeline, int]]"])
 

@@ -220,6 +220,9 @@ class Worker:
         """Publish statements; with final picks, the wish for their waveforms."""
         if not statements:
             return
+        for each in statements:
+            if each.station in self.stations and each.kind != "waveform" and each.status != "retracted":
+                self.stations[each.station].last_pick = each
         self._publish(
             [
                 Entry(each.kind, each.as_row(), not each.is_last, statement=each, wish=self._wish_for(each))
