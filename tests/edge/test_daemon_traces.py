@@ -40,13 +40,15 @@ def test_pieces_are_the_runs_of_what_came(cuts: list[tuple[int, int]], start: in
         assert each.starttime_ns == WHOLE.time_of(int(each.samples[0]))
 
 
+@pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("samples", [1, 25, 400])
-def test_memory_is_that_of_the_samples(samples: int) -> None:
-    """Minutes of small packets are a few blocks, and what is too old goes."""
+def test_memory_is_that_of_the_samples(samples: int, times: int) -> None:
+    """Minutes of small packets, even of doubled ones, are a few blocks, and what is too old goes."""
     traces = Traces(20.0)
     for number in range(24_000 // samples):
         start_ns = packets.START_NS + number * samples * 10_000_000
-        traces.add(Packet(NAME, start_ns, 100.0, np.full(samples, number, np.int32)))
+        for _ in range(times):
+            traces.add(Packet(NAME, start_ns, 100.0, np.full(samples, number, np.int32)))
     kept = traces.packets()
     assert 2000 <= sum(each.samples.size for each in kept) <= 3000
     assert len(kept) <= 8
