@@ -37,6 +37,11 @@ history_s = 60.0
 url = "file:{FOLDER}/live.mseed?follow=yes"
 name = "RJOB"
 
+[[model]]
+name = "default"
+artefact = "edge-picker"
+stride = 50
+
 [[sink]]
 type = "jsonl"
 path = "{FOLDER}/picks.jsonl"
@@ -114,7 +119,7 @@ def photograph(target: Path) -> None:
     """Let Chromium take a picture of the page."""
     program = shutil.which("chromium") or "chromium"
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars"]
-    options += ["--window-size=1100,640", "--virtual-time-budget=3000", f"--user-data-dir={FOLDER.resolve()}/chromium"]
+    options += ["--window-size=1100,680", "--virtual-time-budget=3000", f"--user-data-dir={FOLDER.resolve()}/chromium"]
     command = [program, *options, f"--screenshot={target.resolve()}", URL]
     subprocess.run(command, check=True, capture_output=True, timeout=60)  # noqa: S603 - fixed
 

@@ -26,11 +26,11 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import numpy as np
 
 from seisedge.firmware_bridge import Packet, Samples
+from seisedge.firmware_bridge.packet import span_ns
 
 NANOSECONDS = 1_000_000_000
 _MAX_SUSPECTS = 64
@@ -84,25 +84,18 @@ class AlignerCounts:
 
 @dataclass
 class _Component:
-    """One component's place in time: `anchor_ns` + `delivered` samples at `rate` is the next one expected."""
+    """One component's place in time: `anchor_ns` + `delivered` samples + `drift_ns` is the next one expected."""
 
     index: int
     pending: list[Packet] = field(default_factory=list)
-    rate: Fraction | None = None
     sampling_rate: float = 0.0
     anchor_ns: int = 0
     delivered: int = 0
     drift_ns: int = 0
+    expected_ns: int | None = None
+    """The next sample's time; None before the first one."""
     known_ns: int | None = None
     """Everything before this time has been delivered or is a gap."""
-
-    @property
-    def expected_ns(self) -> int | None:
-        if self.rate is None:
-            return None
-        numerator, denominator = self.rate.numerator, self.rate.denominator
-        span = (2 * self.delivered * NANOSECONDS * denominator + numerator) // (2 * numerator)
-        return self.anchor_ns + span + self.drift_ns
 
 
 class Aligner:
@@ -202,7 +195,10 @@ class Aligner:
         if len(component.pending) >= _MAX_PENDING:
             self.counts.overflow_packets += 1
             return
-        bisect.insort(component.pending, packet, key=lambda each: each.starttime_ns)
+        if not component.pending or component.pending[-1].starttime_ns <= packet.starttime_ns:
+            component.pending.append(packet)
+        else:
+            bisect.insort(component.pending, packet, key=lambda each: each.starttime_ns)
 
     def _settle(self) -> list[Chunk]:
         if self._newest_ns is None:
@@ -218,30 +214,30 @@ class Aligner:
                     break
                 component.pending.pop(0)
                 chunks += self._deliver(component, packet)
-            self._mark_known(component, settled_ns)
+            known, expected = component.known_ns, component.expected_ns
+            if self._wait_ns >= 0 and (known is None or known < settled_ns):
+                known = settled_ns
+            if expected is not None and (known is None or known < expected):
+                known = expected
+            component.known_ns = known
         return chunks
-
-    def _mark_known(self, component: _Component, settled_ns: int) -> None:
-        expected = component.expected_ns
-        candidates = [settled_ns if self._wait_ns >= 0 else expected, expected, component.known_ns]
-        component.known_ns = max((each for each in candidates if each is not None), default=None)
 
     def _deliver(self, component: _Component, packet: Packet) -> list[Chunk]:
         """Give the packet's samples that are new, or none."""
-        expected = component.expected_ns
-        frontier = max((each for each in (expected, component.known_ns) if each is not None), default=None)
+        expected, frontier = component.expected_ns, component.known_ns
+        if frontier is None or (expected is not None and expected > frontier):
+            frontier = expected
         skip = 0
         if frontier is not None:
             skip = max(0, round((frontier - packet.starttime_ns) * packet.sampling_rate / NANOSECONDS))
-        self._count_skipped(component, packet, min(skip, packet.samples.size))
-        if skip >= packet.samples.size:
-            return []
-        new = packet.cut(skip, packet.samples.size) if skip else packet
-        return [self._advance(component, new, expected)]
+        if skip:
+            self._count_skipped(component, packet, min(skip, packet.samples.size))
+            if skip >= packet.samples.size:
+                return []
+            packet = packet.cut(skip, packet.samples.size)
+        return [self._advance(component, packet, expected)]
 
     def _count_skipped(self, component: _Component, packet: Packet, skip: int) -> None:
-        if skip == 0:
-            return
         end_ns = packet.time_of(skip)
         self._note_overlap(Span(component.index, packet.starttime_ns, end_ns))
         holes = [(gap.starttime_ns, gap.endtime_ns) for gap in self.counts.gaps if gap.component == component.index]
@@ -273,12 +269,14 @@ class Aligner:
         if restart:
             if expected is not None:
                 self._note_restart(component, packet, expected, changed_rate=not same_rate)
-            component.rate = Fraction(packet.sampling_rate)
             component.sampling_rate = packet.sampling_rate
             component.anchor_ns, component.delivered, component.drift_ns = packet.starttime_ns, 0, 0
         elif abs(off_ns) > period / _DRIFT_TOLERANCE:
             component.drift_ns += off_ns
         component.delivered += packet.samples.size
+        component.expected_ns = (
+            component.anchor_ns + span_ns(component.delivered, packet.sampling_rate) + component.drift_ns
+        )
         self.counts.samples += packet.samples.size
         return Chunk(
             component.index,

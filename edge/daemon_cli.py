@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import json
 import logging
 import os
@@ -39,7 +40,7 @@ Examples:
 Exit codes: 0 all went well; 1 something did not (one line on stderr says what); 2 the command or the
 configuration was wrong.
 """
-SWITCH_S = 0.0005  # Python's threads give way after 5 ms by default: longer than a pick takes
+_SWITCH_S = 0.0005
 _DEFAULT_URL = "http://127.0.0.1:8600"
 
 
@@ -148,9 +149,20 @@ async def _replay(config: Config, inputs: tuple[str, ...], output: Path, state: 
     return await Service(replayed, until_end=True).run()
 
 
+def prepare_process() -> None:
+    """Let nothing in Python hold up a pick.
+
+    Threads give way after 5 ms by default, longer than a pick takes. And what was imported, a hundred thousand objects
+    that stay, is taken from the garbage collector's rounds, each of which would stop all threads for it.
+    """
+    sys.setswitchinterval(_SWITCH_S)
+    gc.collect()
+    gc.freeze()
+
+
 async def _serve(config: Config, path: Path) -> int:
-    sys.setswitchinterval(SWITCH_S)
     service = Service(config)
+    prepare_process()
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task[bool]] = set()
 
@@ -191,36 +203,61 @@ def _fetch(url: str) -> dict[str, Any]:
 
 
 def _status_lines(found: dict[str, Any]) -> list[str]:
-    published, machine = found["published_s"], found["machine"]
+    published, outbox = found["published_s"], found["outbox"]
     lines = ["ok" if found["ok"] else "PROBLEMS:", *(f"  {each}" for each in found["problems"])]
     lines.append(
-        f"up {found['uptime_s'] / 3600:.1f} h; packet to pick {_ms(published['p50'])} median, "
-        f"{_ms(published['p99'])} p99; "
-        + "; ".join(f"inference {_ms(each['inference_s']['p50'])}, queue {each['queue']}" for each in found["workers"])
+        f"up {_age(found['uptime_s'])}; packet to pick {_ms(published['p50'])} median, {_ms(published['p99'])} p99"
     )
+    lines += [
+        f"worker {number}: {each['queue']} packets wait, {each['windows']} windows, {each['failed_windows']} failed; "
+        f"a call of the network {_ms(each['inference_s']['p50'])} median, {_ms(each['inference_s']['p99'])} p99"
+        for number, each in enumerate(found["workers"], start=1)
+    ]
     for each in found["stations"]:
         gaps = sum(model["gaps"] for model in each["models"].values())
-        latency = "-" if each["latency_s"] is None else f"{each['latency_s']:.1f} s"
-        lines.append(f"station {each['id']}: data {latency} old, {each['packets']} packets, {gaps} gaps")
-    lines += [
-        f"source {each['name']}: {each['packets']} packets, {each['damaged']} damaged, {each['dropped']} dropped, "
-        f"{each['queue']} wait{_tail(each['last_problem'])}"
-        for each in found["sources"]
-    ]
+        latency = "no data" if each["latency_s"] is None else f"data {_age(each['latency_s'])} old"
+        refused = "".join(f"; {why}" for model in each["models"].values() for why in model["refused"])
+        about = f"{latency}, {each['packets']} packets, {gaps} gaps, {_last(each['last_pick'])}{refused}"
+        lines.append(f"station {each['id']}: {about}")
+    for each in found["sources"]:
+        overruns = f", {each['overruns']} overrun" if each["overruns"] else ""
+        lines.append(
+            f"source {each['name']}: {each['packets']} packets, {each['damaged']} damaged{overruns}, "
+            f"{each['dropped']} dropped, {each['queue']} wait{_tail(each['last_problem'])}"
+        )
     for each in found["sinks"]:
         state = "up" if each["up"] else "DOWN"
         lines.append(
             f"sink {each['name']}: {state}, {each['delivered']} delivered, {each['waiting']} wait"
             f"{_tail(each['last_problem'] if not each['up'] else '')}"
         )
+    lines.append(f"outbox: {'on the disk' if outbox['durable'] else 'NOT DURABLE'}, {outbox['lost']} lost")
+    return [*lines, _machine_line(found["machine"])]
+
+
+def _machine_line(machine: dict[str, Any]) -> str:
     board = [f"memory {machine['rss_bytes'] / 1e6:.0f} MB"] if machine["rss_bytes"] else []
-    if machine["temperature_c"] is not None:
-        board.append(f"{machine['temperature_c']:.0f} °C")
-    if machine["throttled"]:
-        board.append(f"throttled ({machine['throttled']:#x})")
     if machine["disk_free_bytes"] is not None:
         board.append(f"disk {machine['disk_free_bytes'] / 1e9:.1f} GB left")
-    return [*lines, ", ".join(board)]
+    if machine["temperature_c"] is not None:
+        board.append(f"{machine['temperature_c']:.0f} °C")
+    if machine["throttled"] is not None:
+        board.append(", ".join(machine["throttling"]) or "not throttled")
+    return "machine: " + ", ".join(board)
+
+
+def _last(pick: dict[str, Any] | None) -> str:
+    if pick is None:
+        return "no pick yet"
+    return f"last pick {pick['label']} {pick['time'][:22]}Z, probability {pick['probability']:.2f}, {pick['status']}"
+
+
+def _age(seconds: float) -> str:
+    """Write a length of time as a person says it."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def _ms(seconds: float | None) -> str:

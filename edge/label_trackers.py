@@ -39,7 +39,8 @@ class LabelTrackers:
         self.labels = [label for label in labels if label in thresholds]
         self.columns = np.array([labels.index(label) for label in self.labels], np.intp)
         """Of the first output, those of the picked labels."""
-        self._on = np.array([thresholds[label].on for label in self.labels], np.float32)
+        self.on = np.array([thresholds[label].on for label in self.labels], np.float32)
+        """Of the picked labels: below it nothing opens."""
         self._trackers = [
             PickTracker(
                 thresholds[label],
@@ -66,14 +67,14 @@ class LabelTrackers:
         Rows that can change nothing are passed over in one step.
         """
         picks: list[Pick] = []
-        interesting = np.any(probabilities >= self._on, axis=1)
+        interesting = np.flatnonzero(probabilities >= self.on) // max(1, len(self.labels))  # rows, ascending
         index = 0
         while index < len(probabilities):
             if self.is_idle:
-                ahead = np.flatnonzero(interesting[index:])
-                if not ahead.size:
+                ahead = int(np.searchsorted(interesting, index))
+                if ahead == interesting.size:
                     break
-                index += int(ahead[0])
+                index = int(interesting[ahead])
             picks += self._step(index, time_ns(index), probabilities[index], refine)
             index += 1
         return picks

@@ -86,10 +86,11 @@ class StationStream:
         self._runs[component] = self.cutter.restart(component, position, chunk.starttime_ns, rate=chain.rate)
 
     def _settle(self) -> None:
-        for component in range(len(self._chains)):
-            known = self.aligner.known_ns(component)
-            if known is not None and (self._runs[component] is None or self.aligner.is_silent(component)):
-                self.cutter.settle(component, index_at(known, self.cutter.rate))
+        for component, run in enumerate(self._runs):
+            if run is None or self.aligner.is_silent(component):
+                known = self.aligner.known_ns(component)
+                if known is not None:
+                    self.cutter.settle(component, index_at(known, self.cutter.rate))
 
 
 class StationPicker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -30,12 +31,21 @@ class Clock:
 
     def time_ns(self, position: float) -> int:
         """Time of a position, which may lie between samples."""
-        drift = next((ns for first, ns in reversed(self.drifts) if position >= first), 0)
+        drift = 0
+        if self.drifts:
+            drift = next((ns for first, ns in reversed(self.drifts) if position >= first), 0)
         whole = int(position // 1)
-        numerator, denominator = self.rate.numerator, self.rate.denominator
-        span = (2 * (whole - self.start) * NANOSECONDS * denominator + numerator) // (2 * numerator)
-        fraction = round((position - whole) * NANOSECONDS * denominator / numerator)
+        double_interval, numerator = self._interval
+        span = ((whole - self.start) * double_interval + numerator) // (2 * numerator)
+        if position == whole:
+            return self.starttime_ns + span + drift
+        fraction = round((position - whole) * NANOSECONDS * self.rate.denominator / numerator)
         return self.starttime_ns + span + fraction + drift
+
+    @cached_property
+    def _interval(self) -> tuple[int, int]:
+        """Twice a sample interval in ns, as an exact ratio."""
+        return 2 * NANOSECONDS * self.rate.denominator, self.rate.numerator
 
 
 @dataclass

@@ -90,10 +90,17 @@ class SamplePicker:
         Samples that later windows will see too count with the mean of the windows so far; what only blinded edges see
         does not count.
         """
+        if self._trackers.is_idle and not self._may_open():
+            return []
         other = copy.copy(self)
         other._trackers = self._trackers.fork()  # noqa: SLF001 - one of our own kind
         other._stitcher = self._stitcher.fork()  # noqa: SLF001 - one of our own kind
         return other.finish()
+
+    def _may_open(self) -> bool:
+        """Whether any sample that waits may open a run."""
+        on = self._trackers.on
+        return self._stitcher.may_reach(on) or bool((self._rows[self._done :, : on.size] >= on).any())
 
     def finish(self) -> list[Pick]:
         """Close what is open: a gap, or the end."""

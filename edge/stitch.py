@@ -53,6 +53,11 @@ class Stitcher:
         other._right = 0  # noqa: SLF001 - one of our own kind
         return other
 
+    def may_reach(self, levels: Float32) -> bool:
+        """Whether the mean so far of any sample may be at a level (of the first columns) or above; quickly."""
+        floor = np.multiply.outer(self._counts, levels * np.float32(0.999))  # no mean is rounded by so much
+        return bool((self._sums[:, : levels.size] > floor).any())
+
     def push(self, number: int, outputs: Float32) -> list[Stretch]:
         """Take outputs (window, sample, column) of consecutive windows from window `number` on.
 
@@ -90,8 +95,10 @@ class Stitcher:
     def _reserve(self, end: int) -> None:
         missing = end - self._start - len(self._counts)
         if missing > 0:
-            self._sums = np.pad(self._sums, ((0, missing), (0, 0)))
-            self._counts = np.pad(self._counts, (0, missing))
+            kept, columns = self._sums.shape
+            sums, counts = np.zeros((kept + missing, columns), np.float32), np.zeros(kept + missing, np.float32)
+            sums[:kept], counts[:kept] = self._sums, self._counts
+            self._sums, self._counts = sums, counts
 
     def _give(self, end: int) -> list[Stretch]:
         """Samples before position `end`, which no later window covers."""

@@ -31,7 +31,7 @@ def format_time(time_ns: int) -> str:
     """ISO 8601 UTC with microseconds and `Z`, rounded to the nearest microsecond."""
     microseconds = (time_ns + _MICROSECOND // 2) // _MICROSECOND
     seconds, fraction = divmod(microseconds, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{fraction:06d}Z"
+    return f"{datetime.fromtimestamp(seconds, timezone.utc).isoformat()[:19]}.{fraction:06d}Z"
 
 
 _ISO = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?Z?", flags=re.ASCII)

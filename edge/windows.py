@@ -104,6 +104,8 @@ class WindowCutter:
         """Give the next usable windows, up to `most` of them without a break; None when there are none."""
         while (available := min(self.ready, _PER_CALL)) > 0:
             first = self._first_window() or 0
+            if self._is_whole(first, available):
+                return self._block(first, min(most, available))
             usable = self._usable(first, available)
             skip = int(np.argmax(usable)) if usable.any() else available
             self._skip(skip)
@@ -134,6 +136,11 @@ class WindowCutter:
                 return None
             self._next = -(-min(starts) // self.stride)
         return self._next
+
+    def _is_whole(self, first: int, count: int) -> bool:
+        """Whether one run of each component covers all these windows: nearly always so."""
+        start, stop = first * self.stride, (first + count - 1) * self.stride + self.width
+        return all(any(run.start <= start and stop <= run.end for run in runs) for runs in self._runs)
 
     def _usable(self, first: int, count: int) -> npt.NDArray[np.bool_]:
         starts = (first + np.arange(count, dtype=np.int64)) * self.stride

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntFlag
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -68,5 +69,12 @@ class Packet:
 
 def span_ns(samples: int, sampling_rate: float) -> int:
     """Length of a number of sample intervals in ns, rounded to the nearest."""
+    double_interval, numerator = _interval(sampling_rate)
+    return (samples * double_interval + numerator) // (2 * numerator)
+
+
+@lru_cache(maxsize=256)
+def _interval(sampling_rate: float) -> tuple[int, int]:
+    """Twice a sample interval in ns, as an exact ratio: making the fraction costs more than all else of a packet."""
     ratio = Fraction(sampling_rate)
-    return (2 * samples * NANOSECONDS * ratio.denominator + ratio.numerator) // (2 * ratio.numerator)
+    return 2 * NANOSECONDS * ratio.denominator, ratio.numerator

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from seisedge.edge.daemon import intake
 from seisedge.edge.daemon.config import Config, parse_config
 from seisedge.edge.daemon.service import Service
 from seisedge.firmware_bridge import Packet
+from seisedge.firmware_bridge.frame import Channel, Frame
 
 BURSTS_S = (12.0, 31.0, 53.0)
 LOW = {"P": 0.3, "S": 0.3}
@@ -122,6 +124,12 @@ def replay(config: Config, prepare: Callable[[Service], None] = lambda _: None) 
     return service
 
 
+def frame_of(packet: Packet, number: int) -> Frame:
+    """A packet as a digitizer's own frame."""
+    column = np.ascontiguousarray(packet.samples.astype(np.int32)[:, np.newaxis])
+    return Frame(7, number, packet.starttime_ns, (100, 1), column, (Channel(packet.source_id[-1]),), sample_bytes=4)
+
+
 async def until(what: Callable[[], bool], *, seconds: float = 20.0) -> None:
     """Wait for something that other threads bring about."""
     for _ in range(round(seconds / 0.005)):
@@ -129,3 +137,26 @@ async def until(what: Callable[[], bool], *, seconds: float = 20.0) -> None:
             return
         await asyncio.sleep(0.005)
     raise AssertionError(f"not within {seconds} s")
+
+
+def text_for(folder: Path, model: Path, url: str, more: str = "") -> str:
+    """A configuration with a real source."""
+    return config_text(folder, model, more).replace("fake.mseed", url)
+
+
+@asynccontextmanager
+async def live(text: str, clock: SteppedClock | None = None) -> AsyncGenerator[Service, None]:
+    """A daemon that is stopped when the test has seen enough."""
+    service = Service(parse_config(text, "x"), clock=clock)
+    task = asyncio.ensure_future(service.run())
+    try:
+        await until(lambda: bool(service.intakes) or task.done())
+        yield service
+    finally:
+        service.stop()
+        assert await task == 0
+
+
+async def idle(service: Service) -> None:
+    """Until nothing waits for the workers."""
+    await until(lambda: all(each.inbox.waiting_since() is None for each in service.workers))

@@ -7,7 +7,7 @@ import fnmatch
 import json
 import ssl
 import struct
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -62,6 +62,8 @@ class SeedLinkServer(TcpServer):
         Whether a sign of life comes when it is asked for in the stream.
     live
         After the stored packets the connection stays open, as for data that come in; else it is closed.
+    before
+        Awaited before each record: paces them.
     """
 
     content: bytes
@@ -74,6 +76,7 @@ class SeedLinkServer(TcpServer):
     live: bool = True
     answers_info: bool = True
     repeats_last: bool = False
+    before: Callable[[Stored], Awaitable[None]] | None = None
     everything_sent: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -232,6 +235,8 @@ class _Session:
         """Send what is stored; then wait, answering INFO, or end."""
         for stored in self.server.stored:
             if self._wanted(stored):
+                if self.server.before is not None:
+                    await self.server.before(stored)
                 await self._send(self._framed(stored))
         if self.dialup:
             await self._send(b"END\r\n" if self.version == 4 else b"END")

@@ -11,6 +11,7 @@ from seisedge.edge.times import format_time
 
 if TYPE_CHECKING:
     from .intake import Intake
+    from .results import Statement
     from .service import Service
     from .station import Station
 
@@ -100,6 +101,19 @@ def throttled() -> int | None:
         return None
 
 
+_THROTTLING = ("under-voltage", "processor slowed", "throttled", "hot")
+
+
+def throttling(mask: int | None) -> list[str]:
+    """Give the words for Raspberry Pi's mask: bits 0 to 3 are now, 16 to 19 since the boot (vcgencmd get_throttled)."""
+    if mask is None:
+        return []
+    now = [word for bit, word in enumerate(_THROTTLING) if mask >> bit & 1]
+    return now + [
+        f"{word} since boot" for bit, word in enumerate(_THROTTLING) if mask >> 16 + bit & 1 and word not in now
+    ]
+
+
 def rss_bytes() -> int | None:
     """Resident memory of this process; None where /proc is absent."""
     try:
@@ -110,7 +124,7 @@ def rss_bytes() -> int | None:
 
 def status_of(service: Service) -> dict[str, Any]:
     """Everything, JSON-ready: the interface of `/status.json`."""
-    health = health_of(service)
+    health, mask = health_of(service), throttled()
     now = service.clock.now_ns()
     published = service.publisher.published_s.at(0.5, 0.99)
     stations = [each for worker in service.workers for each in list(worker.stations.values())]
@@ -141,7 +155,8 @@ def status_of(service: Service) -> dict[str, Any]:
         "machine": {
             "rss_bytes": rss_bytes(),
             "temperature_c": temperature_c(),
-            "throttled": throttled(),
+            "throttled": mask,
+            "throttling": throttling(mask),
             "disk_free_bytes": free_bytes(Path(service.config.daemon.state)),
         },
     }
@@ -156,6 +171,7 @@ def _station(station: Station, now_ns: int) -> dict[str, Any]:
         "latency_s": (now_ns - station.newest_ns) / NANOSECONDS if station.newest_ns else None,
         "last_sample": format_time(station.newest_ns) if station.newest_ns else None,
         "channels": list(station.traces.channels),
+        "last_pick": _pick(station.last_pick),
         "models": {
             name: {
                 "windows": each.stream.cutter.windows,
@@ -170,6 +186,17 @@ def _station(station: Station, now_ns: int) -> dict[str, Any]:
     }
 
 
+def _pick(last: Statement | None) -> dict[str, Any] | None:
+    if last is None:
+        return None
+    return {
+        "label": last.label,
+        "time": format_time(last.time_ns),
+        "probability": round(last.probability, 6),
+        "status": last.status,
+    }
+
+
 def _source(service: Service, intake: Intake) -> dict[str, Any]:
     counts = intake.source.counts
     return {
@@ -177,6 +204,7 @@ def _source(service: Service, intake: Intake) -> dict[str, Any]:
         "packets": counts.packets,
         "bytes": counts.received_bytes,
         "damaged": counts.damaged,
+        "overruns": counts.overruns,
         "connects": counts.connects,
         "dropped": sum(each.inbox.dropped.get(intake.label, 0) for each in service.workers),
         "queue": sum(each.inbox.depth(intake.label) for each in service.workers),

@@ -37,7 +37,7 @@ def _metrics(status: dict[str, Any]) -> Iterator[tuple[str, str, str, list[Sampl
             for name, model in each["models"].items()
         ]
         yield f"station_{key}_total", "counter", f"{key.replace('_', ' ')} of a station".capitalize(), samples
-    for key in ("packets", "bytes", "damaged", "connects", "dropped"):
+    for key in ("packets", "bytes", "damaged", "overruns", "connects", "dropped"):
         yield f"source_{key}_total", "counter", f"{key} of a source".capitalize(), _named(sources, "source", key)
     yield "source_queue_packets", "gauge", "Packets that wait", _named(sources, "source", "queue")
     yield "sink_up", "gauge", "1 while the last delivery went well", _named(sinks, "sink", "up")

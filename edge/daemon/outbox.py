@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from .clock import Clock
 from .results import Statement
-from .store import Entry, Item, Store, Subscription
+from .store import Entry, Item, Store, Subscription, Wish
+
+T = TypeVar("T")
 
 _RETRY_NS = 5_000_000_000
 _IN_MEMORY = 10_000  # results; of about one kilobyte each
@@ -75,11 +78,10 @@ class Outbox:
         """Say which sinks there are; what waits for others is dropped."""
         with self._lock:
             self.subscriptions = tuple(subscriptions)
-            kept = [each.sink for each in subscriptions]
-            self._memory.forget_sinks(kept)
+            self._memory.keep_sinks(subscriptions)
             if self._disk is not None:
                 try:
-                    self._disk.forget_sinks(kept)
+                    self._disk.keep_sinks(subscriptions)
                 except sqlite3.Error as error:
                     self._fail(error)
 
@@ -148,21 +150,24 @@ class Outbox:
 
     def positions(self) -> dict[str, str]:
         """Give the sources' places at the last time they were stored."""
-        with self._lock:
-            try:
-                return {} if self._disk is None else self._disk.positions()
-            except sqlite3.Error as error:
-                self._fail(error)
-                return {}
+        return self._read(Store.positions, {})
 
     def known(self) -> dict[str, list[Statement]]:
         """Give the last statements of each stream before the restart."""
+        return self._read(Store.known, {})
+
+    def wishes(self) -> list[Wish]:
+        """Give the triggered waveforms that were still to be cut before the restart."""
+        return self._read(Store.wishes, [])
+
+    def _read(self, what: Callable[[Store], T], nothing: T) -> T:
+        """Read from the disk what a restart must know; `nothing` where the disk refuses."""
         with self._lock:
             try:
-                return {} if self._disk is None else self._disk.known()
+                return nothing if self._disk is None else what(self._disk)
             except sqlite3.Error as error:
                 self._fail(error)
-                return {}
+                return nothing
 
     def _settle_confirmed(self, disk: Store) -> None:
         for sink in list(self._unconfirmed):

@@ -146,10 +146,7 @@ def _of_waveform(result: Waveform) -> Found:
     row: dict[str, Any] = {
         "id": key,
         "revision": 0,
-        "network": result.station.network,
-        "station": result.station.station,
-        "location": result.station.location,
-        "channel": result.station.channel,
+        **codes_of(result.station),
         "time": format_time(result.starttime_ns),
         "sampling_rate": result.sampling_rate,
         "labels": list(result.labels),
@@ -159,6 +156,16 @@ def _of_waveform(result: Waveform) -> Found:
     }
     start = result.starttime_ns
     return Found(key, "waveform", result.station, "", start, start, 1.0, result.model_digest, row)
+
+
+def codes_of(station: StationId) -> dict[str, str]:
+    """Give a station's codes as a row has them."""
+    return {
+        "network": station.network,
+        "station": station.station,
+        "location": station.location,
+        "channel": station.channel,
+    }
 
 
 def _key(kind: Kind, station: StationId, label: str, opened_ns: int, model_digest: str) -> str:

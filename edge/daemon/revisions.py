@@ -74,17 +74,16 @@ class Revisions:
             When it was made.
         """
         statements: list[Statement] = []
-        for result in closed:
-            found = found_of(result)
-            known = self._known(found)
+        ended, going_on = [found_of(each) for each in closed], [found_of(each) for each in pending]
+        present = {each.key for each in going_on}
+        named = present | {each.key for each in ended}
+        for found in ended:
+            known = self._known(found, named)
             self._open.pop(found.key, None)
             if known is None or not known.statement.is_last:
                 statements.append(self._state(found, known, "final", stamps))
-        present: set[str] = set()
-        for result in pending:
-            found = found_of(result)
-            present.add(found.key)
-            known = self._known(found)
+        for found in going_on:
+            known = self._known(found, named)
             if known is not None and (known.statement.is_last or not _differs(known.statement, found)):
                 self._open.setdefault(found.key, known)
                 continue
@@ -99,20 +98,20 @@ class Revisions:
         self._open, self._restored = {}, []
         return [_next(each, "final") for each in last]
 
-    def _known(self, found: Found) -> Known | None:
-        """Give the last statement of a result; after a restart, of the one that it must be."""
+    def _known(self, found: Found, named: set[str]) -> Known | None:
+        """Give the last statement of a result: of its own key, or else of the one that it must be.
+
+        After a restart that is one from before it. And while later windows change the mean, the sample at which a run
+        opens may move: then what was open is in neither list (`named`) any more, and a new one stands beside it.
+        """
         if found.key in self._open:
             return self._open[found.key]
         if found.key in self._adopted:
             return self._adopted[found.key]
-        near = [
-            each
-            for each in self._restored
-            if each.statement.label == found.label
-            and each.statement.kind == found.kind
-            and min(abs(each.statement.time_ns - found.time_ns), abs(each.statement.opened_ns - found.opened_ns))
-            <= NEAR_NS
-        ]
+        moved = {key: each for key, each in self._open.items() if key not in named and _is_near(each.statement, found)}
+        if moved:
+            return self._open.pop(min(moved, key=lambda key: abs(moved[key].statement.time_ns - found.time_ns)))
+        near = [each for each in self._restored if _is_near(each.statement, found)]
         if not near:
             return None
         best = min(near, key=lambda each: abs(each.statement.time_ns - found.time_ns))
@@ -154,6 +153,11 @@ class Revisions:
 
 
 _PASSED_NS = 120_000_000_000  # behind every window and run that could still find it
+
+
+def _is_near(last: Statement, found: Found) -> bool:
+    apart = min(abs(last.time_ns - found.time_ns), abs(last.opened_ns - found.opened_ns))
+    return (last.label, last.kind) == (found.label, found.kind) and apart <= NEAR_NS
 
 
 def _differs(last: Statement, found: Found) -> bool:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from seisedge.edge import models
@@ -26,12 +27,14 @@ from .server import StatusServer
 from .sink_config import Sink, WaveformSink
 from .sinks import open_sink
 from .store import Subscription
-from .worker import Worker
+from .worker import Past, Worker
 
 _LOG = logging.getLogger("seisedge.daemon")
 _TICK_S = 1.0
 _DRAIN_S = 60.0  # at the end of a replay
 _POSITIONS_EVERY = 5  # ticks
+_GIVE_UP_EVERY = 60  # ticks
+_PATIENCE_NS = 3_600_000_000_000  # for the last sample of a triggered waveform; then what there is must do
 OUTBOX_NAME = "outbox.sqlite"
 
 
@@ -77,9 +80,9 @@ class Service:
             clock=self.clock,
         )
         self.publisher = Publisher(self.outbox, self.clock, self._wake_sinks)
-        known = self.outbox.known()
+        past = Past.of(self.outbox.known(), self.outbox.wishes(), self.started_ns)
         self.workers = [
-            Worker(config, self._models(config), known, self.publisher.put, self.clock)
+            Worker(config, self._models(config), past, self.publisher.put, self.clock)
             for _ in range(config.daemon.workers)
         ]
         self.stations = Stations(config, self.workers)
@@ -247,6 +250,9 @@ class Service:
             tick += 1
             if tick % _POSITIONS_EVERY == 1:
                 self.publisher.put_positions(self._positions())
+            if tick % _GIVE_UP_EVERY == 0:
+                for each in self.workers:
+                    each.errand(partial(each.give_up, self.clock.monotonic_ns() - _PATIENCE_NS))
 
     def _positions(self) -> dict[str, str]:
         places = {each.label: each.position(self.workers) for each in self.intakes}
@@ -257,9 +263,8 @@ class Service:
         for worker in self.workers:
             worker.inbox.close()
         await asyncio.gather(*working)
-        if self._until_end:
-            for worker in self.workers:
-                await asyncio.to_thread(worker.finish)
+        for worker in self.workers:
+            await asyncio.to_thread(worker.finish if self._until_end else worker.park)
         self.publisher.put_positions(self._positions())
         self.publisher.close()
         await publishing

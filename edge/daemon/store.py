@@ -25,6 +25,9 @@ CREATE TABLE IF NOT EXISTS position (source TEXT PRIMARY KEY, value TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS known (
     stream TEXT NOT NULL, id TEXT NOT NULL, time_ns INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (stream, id)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS wish (
+    id TEXT PRIMARY KEY, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, pick TEXT NOT NULL, content BLOB NOT NULL
+);
 """
 _VERSION = 1
 _KNOWN_PER_STREAM = 64
@@ -40,20 +43,37 @@ class Subscription:
 
     def wants(self, entry: Entry) -> bool:
         """Whether an entry is for this sink."""
+        if entry.kind == "wish":
+            return False
         if entry.kind == "record" or self.records:
             return entry.kind == "record" and self.records
         return self.provisional or not entry.is_provisional
 
 
 @dataclass(frozen=True)
+class Wish:
+    """A triggered waveform that is still to be cut, and its samples (miniSEED) as far as they were there."""
+
+    pick: Statement
+    start_ns: int
+    end_ns: int
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Entry:
-    """Something to be delivered: a statement's row, or a triggered waveform with its name in the row."""
+    """Something to be delivered: a statement's row, or a triggered waveform (`record`) with its name in the row.
+
+    A `wish` is stored with its pick, and removed with the waveform that has the pick's id. An entry of that kind brings
+    one up to date, and is for no sink.
+    """
 
     kind: str
     row: dict[str, Any]
     is_provisional: bool = False
     content: bytes | None = None
     statement: Statement | None = None
+    wish: Wish | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +105,6 @@ class Store:
         self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")  # a commit is on the disk: a power cut loses nothing
             self._db.execute("PRAGMA journal_size_limit=4194304")
             found = int(self._db.execute("PRAGMA user_version").fetchone()[0])
             if found not in (0, _VERSION):
@@ -109,6 +128,7 @@ class Store:
         with _Transaction(self._db) as db:
             for entry in entries:
                 self._note_known(db, entry)
+                self._note_wish(db, entry)
                 wanting = [each.sink for each in subscriptions if each.wants(entry)]
                 if not wanting:
                     continue
@@ -125,22 +145,7 @@ class Store:
         each = entry.statement
         if each is None or each.kind == "waveform":
             return
-        body = json.dumps(
-            {
-                "id": each.id,
-                "revision": each.revision,
-                "status": each.status,
-                "kind": each.kind,
-                "station": [each.station.network, each.station.station, each.station.location, each.station.channel],
-                "label": each.label,
-                "time_ns": each.time_ns,
-                "opened_ns": each.opened_ns,
-                "probability": each.probability,
-                "model_digest": each.model_digest,
-                "row": each.row,
-            }
-        )
-        values = (each.stream, each.id, each.time_ns, body)
+        values = (each.stream, each.id, each.time_ns, _text_of(each))
         db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?)", values)
         if each.is_last:
             db.execute(
@@ -148,6 +153,19 @@ class Store:
                 "(SELECT id FROM known WHERE stream = ?1 ORDER BY time_ns DESC LIMIT ?2)",
                 (each.stream, _KNOWN_PER_STREAM),
             )
+
+    def _note_wish(self, db: sqlite3.Connection, entry: Entry) -> None:
+        if entry.wish is not None:
+            wish = entry.wish
+            values = (wish.pick.id, wish.start_ns, wish.end_ns, _text_of(wish.pick), wish.content)
+            db.execute("INSERT OR REPLACE INTO wish VALUES (?, ?, ?, ?, ?)", values)
+        if entry.kind == "record":
+            db.execute("DELETE FROM wish WHERE id = ?", (entry.row["id"],))
+
+    def wishes(self) -> list[Wish]:
+        """Give the triggered waveforms that are still to be cut."""
+        rows = self._db.execute("SELECT start_ns, end_ns, pick, content FROM wish ORDER BY start_ns")
+        return [Wish(_statement_of(pick), start, end, content) for start, end, pick, content in rows]
 
     def pending(self, sink: str, most: int, after: int = 0) -> list[Item]:
         """Give the oldest entries that a sink has not confirmed."""
@@ -163,8 +181,11 @@ class Store:
         return int(self._db.execute("SELECT count(*) FROM delivery WHERE sink = ?", (sink,)).fetchone()[0])
 
     def confirm(self, sink: str, seqs: Iterable[int]) -> None:
-        """Note that a sink has these; what all have is removed."""
-        with _Transaction(self._db) as db:
+        """Note that a sink has these; what all have is removed.
+
+        This one does not wait for the disk: a power cut may undo it, and then the sink is given the same once more.
+        """
+        with _Transaction(self._db, waits_for_disk=False) as db:
             numbers = [(seq,) for seq in seqs]
             db.executemany("DELETE FROM delivery WHERE sink = ? AND seq = ?", [(sink, seq) for (seq,) in numbers])
             gone = [each for each in numbers if not self._is_wanted(db, each)]
@@ -193,13 +214,16 @@ class Store:
                 self._remove(db, numbers)
         return lost
 
-    def forget_sinks(self, kept: Sequence[str]) -> None:
-        """Drop the deliveries of sinks that are no more."""
+    def keep_sinks(self, subscriptions: Sequence[Subscription]) -> None:
+        """Drop the deliveries of sinks that are no more, and the wishes where no sink takes waveforms."""
+        kept = [each.sink for each in subscriptions]
         marks = ",".join("?" * len(kept))
         with _Transaction(self._db) as db:
             db.execute(f"DELETE FROM delivery WHERE sink NOT IN ({marks})", tuple(kept))  # noqa: S608 - marks only
             numbers = db.execute("SELECT seq FROM result WHERE seq NOT IN (SELECT seq FROM delivery)").fetchall()
             self._remove(db, numbers)
+            if not any(each.records for each in subscriptions):
+                db.execute("DELETE FROM wish")
 
     def positions(self) -> dict[str, str]:
         """Give the sources' places."""
@@ -210,19 +234,46 @@ class Store:
         found: dict[str, list[Statement]] = {}
         with closing(self._db.execute("SELECT stream, body FROM known ORDER BY time_ns")) as rows:
             for stream, body in rows:
-                value = json.loads(body)
-                value["station"] = StationId(*value["station"])
-                found.setdefault(stream, []).append(Statement(**value))
+                found.setdefault(stream, []).append(_statement_of(body))
         return found
 
 
-class _Transaction:
-    """All or nothing. `BEGIN IMMEDIATE` takes the lock at once, so nothing fails half way for want of it."""
+def _text_of(each: Statement) -> str:
+    """Write what a restart must know of a statement."""
+    return json.dumps(
+        {
+            "id": each.id,
+            "revision": each.revision,
+            "status": each.status,
+            "kind": each.kind,
+            "station": [each.station.network, each.station.station, each.station.location, each.station.channel],
+            "label": each.label,
+            "time_ns": each.time_ns,
+            "opened_ns": each.opened_ns,
+            "probability": each.probability,
+            "model_digest": each.model_digest,
+            "row": each.row,
+        }
+    )
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+
+def _statement_of(text: str) -> Statement:
+    value = json.loads(text)
+    value["station"] = StationId(*value["station"])
+    return Statement(**value)
+
+
+class _Transaction:
+    """All or nothing. `BEGIN IMMEDIATE` takes the lock at once, so nothing fails half way for want of it.
+
+    With `waits_for_disk` a commit is on the disk, and a power cut loses nothing.
+    """
+
+    def __init__(self, db: sqlite3.Connection, *, waits_for_disk: bool = True) -> None:
+        self._db, self._synchronous = db, "FULL" if waits_for_disk else "NORMAL"
 
     def __enter__(self) -> sqlite3.Connection:
+        self._db.execute(f"PRAGMA synchronous={self._synchronous}")
         self._db.execute("BEGIN IMMEDIATE")
         return self._db
 

@@ -1,4 +1,4 @@
-"""The last minutes of a station's samples, as they came: for amplitudes, triggered waveforms and the page."""
+"""The last minutes of a station's samples, in the sensor's type: for amplitudes, triggered waveforms and the page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ import numpy.typing as npt
 
 from seisedge import kernels
 from seisedge.firmware_bridge import Packet, SourceId
+from seisedge.firmware_bridge.packet import span_ns
 
 from .results import Found, finite
 
 NANOSECONDS = 1_000_000_000
 _NOISE_S, _SIGNAL_S = 3.0, 2.0
 _MAX_CHANNELS = 12
+_BLOCK_S, _BLOCK_SAMPLES = 16.0, 4096
+_TRIED = 4  # newest blocks that a packet may join on to: datagrams overtake each other
+_MAX_BLOCKS = 1 << 14
+_JITTER = 0.25  # of a sample: as much as a packet may be off and still join on, as in the aligner
 
 Float32 = npt.NDArray[np.float32]
 
@@ -32,8 +37,44 @@ class Piece:
     samples: Float32 | npt.NDArray[np.int16] | npt.NDArray[np.int32]
 
 
+class _Block:
+    """Samples of one channel that follow each other, in an array that grows up to `room` samples."""
+
+    def __init__(self, packet: Packet, room: int) -> None:
+        self.source_id, self.sampling_rate = packet.source_id, packet.sampling_rate
+        self.starttime_ns, self.endtime_ns = packet.starttime_ns, packet.time_of(packet.samples.size)
+        self._room = room
+        self._data, self._size = packet.samples.copy(), packet.samples.size
+
+    def take(self, packet: Packet) -> bool:
+        """Add a packet that joins on, or that brings nothing new; False for every other, and where there is no room."""
+        end_ns = packet.time_of(packet.samples.size)
+        if packet.starttime_ns >= self.starttime_ns and end_ns <= self.endtime_ns:
+            return True  # the first copy counts
+        off_ns, size = abs(packet.starttime_ns - self.endtime_ns), self._size + packet.samples.size
+        joins = off_ns * packet.sampling_rate <= NANOSECONDS * _JITTER and packet.sampling_rate == self.sampling_rate
+        if not joins or size > self._room or packet.samples.dtype != self._data.dtype:
+            return False
+        if size > self._data.size:
+            grown = np.empty(min(self._room, 2 * size), self._data.dtype)
+            grown[: self._size] = self._data[: self._size]
+            self._data = grown
+        self._data[self._size : size] = packet.samples
+        self._size = size  # behind the samples: the page reads in another thread
+        self.endtime_ns = self.starttime_ns + span_ns(size, self.sampling_rate)
+        return True
+
+    def packet(self) -> Packet:
+        """Give what is there now as one packet; a view."""
+        size = self._size
+        return Packet(self.source_id, self.starttime_ns, self.sampling_rate, self._data[:size])
+
+
 class Traces:
-    """The recent packets of one station.
+    """The recent samples of one station.
+
+    Packets that join on are put together: what is kept for minutes must not be thousands of small objects, for memory
+    and for the garbage collector, which looks at each of them.
 
     Parameters
     ----------
@@ -43,25 +84,30 @@ class Traces:
 
     def __init__(self, seconds: float) -> None:
         self._keep_ns = round(seconds * NANOSECONDS)
-        self._channels: dict[str, list[Packet]] = {}
-        self._newest: dict[str, int] = {}
+        self._block_s = min(seconds / 4, _BLOCK_S)
+        self._channels: dict[str, list[_Block]] = {}
 
     def add(self, packet: Packet) -> None:
         """Keep a packet and forget what is too old. A channel too many is left out."""
-        if packet.source_id not in self._channels and len(self._channels) >= _MAX_CHANNELS:
+        held = self._channels.get(packet.source_id)
+        if held is None:
+            if len(self._channels) < _MAX_CHANNELS:
+                self._channels[packet.source_id] = [self._block(packet)]
             return
-        held = self._channels.setdefault(packet.source_id, [])
-        newest = max(self._newest.get(packet.source_id, packet.starttime_ns), packet.starttime_ns)
-        self._newest[packet.source_id] = newest
-        if held and packet.starttime_ns < held[-1].starttime_ns:
-            bisect.insort(held, packet, key=lambda each: each.starttime_ns)
+        if any(each.take(packet) for each in held[: -1 - _TRIED : -1]):
+            return
+        if packet.starttime_ns < held[-1].starttime_ns:
+            bisect.insort(held, self._block(packet), key=lambda each: each.starttime_ns)
         else:
-            held.append(packet)
-        stale = 0
-        while stale < len(held) - 1 and held[stale].starttime_ns < newest - self._keep_ns:
+            held.append(self._block(packet))
+        limit = held[-1].starttime_ns - self._keep_ns
+        stale = max(0, len(held) - _MAX_BLOCKS)
+        while held[stale].endtime_ns < limit:
             stale += 1
-        if stale > 64 or stale > len(held) // 2:
-            del held[:stale]
+        del held[:stale]
+
+    def _block(self, packet: Packet) -> _Block:
+        return _Block(packet, min(round(self._block_s * packet.sampling_rate), _BLOCK_SAMPLES))
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -69,18 +115,21 @@ class Traces:
         return tuple(sorted(self._channels))
 
     def packets(self) -> list[Packet]:
-        """Give all that is kept, ordered by time."""
-        return sorted((each for held in self._channels.values() for each in held), key=lambda each: each.starttime_ns)
+        """Give all that is kept as packets, ordered by time; how it was cut when it came is forgotten."""
+        blocks = (each for held in self._channels.values() for each in held)
+        return sorted((each.packet() for each in blocks), key=lambda each: each.starttime_ns)
 
     def pieces(self, source_id: str, start_ns: int, end_ns: int) -> Iterator[Piece]:
         """Samples of a channel from `start_ns` on and before `end_ns`, joined where nothing is missing."""
         open_: list[Packet] = []
-        for packet in tuple(self._channels.get(source_id, ())):
+        near = [each for each in tuple(self._channels.get(source_id, ())) if each.endtime_ns > start_ns]
+        for packet in (each.packet() for each in near if each.starttime_ns < end_ns):
             low, high = _index(packet, start_ns), _index(packet, end_ns)
             if open_:
                 npts = sum(each.samples.size for each in open_)
                 skip = round((open_[0].time_of(npts) - packet.starttime_ns) * packet.sampling_rate / NANOSECONDS)
-                if skip >= 0 and packet.sampling_rate == open_[0].sampling_rate:
+                like = packet.sampling_rate, packet.samples.dtype
+                if skip >= 0 and like == (open_[0].sampling_rate, open_[0].samples.dtype):
                     low = max(low, skip)
                 else:
                     yield _joined(open_)

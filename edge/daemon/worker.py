@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,32 @@ from .inbox import Arrival, Inbox
 from .pipeline import Block, Model, Pipeline
 from .results import Stamps, Statement, stream_name
 from .sink_config import WaveformSink
+from .snippets import Snippet
 from .station import Station
-from .store import Entry
+from .store import Entry, Wish
 from .traces import Traces
 
 Float32 = npt.NDArray[np.float32]
+_CALL_S = 0.01
+"""A call of the network takes about so long, or a window's time: longer batches gain little, and all wait for them."""
+
 Publish = Callable[["list[Entry]"], None]
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a restart knows: the last statements of each stream, and the waveforms that are still to be cut."""
+
+    known: dict[str, list[Statement]] = field(default_factory=dict[str, "list[Statement]"])
+    snippets: dict[StationId, list[Snippet]] = field(default_factory=dict[StationId, "list[Snippet]"])
+
+    @classmethod
+    def of(cls, known: dict[str, list[Statement]], wishes: Sequence[Wish], since_ns: int) -> Past:
+        """Put together what the outbox has."""
+        snippets: dict[StationId, list[Snippet]] = {}
+        for wish in wishes:
+            snippets.setdefault(wish.pick.station, []).append(Snippet.restored(wish, since_ns))
+        return cls(known, snippets)
 
 
 class Worker:
@@ -34,18 +54,16 @@ class Worker:
     ----------
     config, models
         What picks whom.
-    known
-        Last statements of each stream from before a restart.
+    past
+        What is known from before a restart; the workers share it, and each takes out what concerns its stations.
     publish
         Takes what is to be stored; never blocks for long.
     clock
         The daemon's.
     """
 
-    def __init__(
-        self, config: Config, models: Sequence[Model], known: dict[str, list[Statement]], publish: Publish, clock: Clock
-    ) -> None:
-        self._config, self._known, self._publish, self._clock = config, known, publish, clock
+    def __init__(self, config: Config, models: Sequence[Model], past: Past, publish: Publish, clock: Clock) -> None:
+        self._config, self._past, self._publish, self._clock = config, past, publish, clock
         self._models = {each.part.name: each for each in models}
         self._errands: deque[Callable[[], None]] = deque()
         self._snippet_s = _snippet_of(config)
@@ -54,6 +72,8 @@ class Worker:
         self.windows = 0
         self.failed_windows = 0
         self.inference_s = Quantiles()
+        self._window_s: dict[str, float] = {}
+        """Model → what one window costs in its calls, about."""
 
     def run(self) -> None:
         """Work until the inbox is closed."""
@@ -79,7 +99,12 @@ class Worker:
             stamps = Stamps(station.newest_ns, station.arrived_ns, now, now)
             for pipeline in station.pipelines.values():
                 self._state(pipeline.finish(stamps))
-            self._publish(station.cut(at_end=True))
+            self._publish(station.cut(since_ns=self._clock.monotonic_ns()))
+
+    def park(self) -> None:
+        """Store how far the triggered waveforms have come, in the caller's thread once `run` is over."""
+        for station in self.stations.values():
+            self._publish(station.wishes())
 
     def errand(self, task: Callable[[], None]) -> None:
         """Do something in the worker's thread, between two packets."""
@@ -105,6 +130,7 @@ class Worker:
         station = self.stations.get(arrival.station)
         if station is None:
             station = Station(arrival.station, Traces(self._config.daemon.history_s), source=arrival.source)
+            station.snippets += self._past.snippets.pop(arrival.station, [])
             self.stations[arrival.station] = station
             self._equip(station, {})
         return station
@@ -125,7 +151,7 @@ class Worker:
                 station.traces,
                 reorder_wait_s=part.reorder_wait_s,
                 warm_up_s=self._config.daemon.warm_up_s,
-                known=self._known.pop(stream_name(station.id, model.session.digest), ()),
+                known=self._past.known.pop(stream_name(station.id, model.session.digest), ()),
             )
             pipeline.warm(station.traces.packets())
             station.pipelines[each.name] = pipeline
@@ -138,7 +164,7 @@ class Worker:
             counts: dict[str, int] = {}
             unfinished: list[Pipeline] = []
             for pipeline in waiting:
-                name, most = pipeline.model.part.name, pipeline.model.part.batch
+                name, most = pipeline.model.part.name, self._most(pipeline.model)
                 room = most - counts.get(name, 0)
                 block = pipeline.take(room, self._clock.now_ns()) if room > 0 else None
                 if block is not None:
@@ -150,6 +176,15 @@ class Worker:
                 self._run(blocks)
             waiting = unfinished
 
+    def _most(self, model: Model) -> int:
+        """Windows of one call: what a call takes is what the first of them waits for the last."""
+        return max(1, min(model.part.batch, int(_CALL_S / self._window_s.get(model.part.name, _CALL_S))))
+
+    def _note_speed(self, model: Model, windows: int, seconds: float) -> None:
+        """Follow what a window costs: a processor that grows hot gets smaller batches."""
+        name, cost = model.part.name, seconds / windows
+        self._window_s[name] = max(1e-6, 0.8 * self._window_s.get(name, cost) + 0.2 * cost)
+
     def _run(self, blocks: list[Block]) -> None:
         model = blocks[0].pipeline.model
         inputs = blocks[0].inputs if len(blocks) == 1 else np.concatenate([each.inputs for each in blocks])
@@ -159,7 +194,9 @@ class Worker:
         except RUN_ERRORS:
             self._run_apart(blocks)
             return
-        self.inference_s.add((self._clock.monotonic_ns() - began) / 1e9)
+        seconds = (self._clock.monotonic_ns() - began) / 1e9
+        self.inference_s.add(seconds)
+        self._note_speed(model, len(inputs), seconds)
         self.windows += len(inputs)
         now = self._clock.now_ns()
         first = 0
@@ -180,14 +217,35 @@ class Worker:
             self.failed_windows += 1  # as a gap: the next window does not follow the last one
 
     def _state(self, statements: list[Statement]) -> None:
-        """Publish statements, and ask for the waveforms of final picks."""
+        """Publish statements; with final picks, the wish for their waveforms."""
         if not statements:
             return
-        self._publish([Entry(each.kind, each.as_row(), not each.is_last, statement=each) for each in statements])
-        if self._snippet_s is not None:
-            for each in statements:
-                if each.kind == "pick" and each.status == "final" and each.station in self.stations:
-                    self.stations[each.station].trigger(each, *self._snippet_s)
+        for each in statements:
+            if each.station in self.stations and each.kind != "waveform" and each.status != "retracted":
+                self.stations[each.station].last_pick = each
+        self._publish(
+            [
+                Entry(each.kind, each.as_row(), not each.is_last, statement=each, wish=self._wish_for(each))
+                for each in statements
+            ]
+        )
+
+    def _wish_for(self, statement: Statement) -> Wish | None:
+        """Trigger the waveform of a final pick, where a sink wants it."""
+        station = self.stations.get(statement.station)
+        if self._snippet_s is None or station is None or (statement.kind, statement.status) != ("pick", "final"):
+            return None
+        return station.trigger(Snippet.around(statement, *self._snippet_s, self._clock.monotonic_ns()))
+
+    def give_up(self, since_ns: int) -> None:
+        """Publish as much as there is of waveforms that were wished for by then. Only in the worker's thread."""
+        for name in list(self._past.snippets):
+            silent = Station(name, Traces(0.0), snippets=self._past.snippets.pop(name, []))
+            self._publish(silent.cut(since_ns=since_ns))
+            if silent.snippets:
+                self._past.snippets[name] = silent.snippets
+        for station in self.stations.values():
+            self._publish(station.cut(since_ns=since_ns))
 
     def _cut(self, stations: Iterable[Station]) -> None:
         for station in stations:

@@ -19,6 +19,8 @@ class SourceCounts:
         What came, and what was made of it.
     damaged
         Stretches that broke their format (`WireError`).
+    overruns
+        Datagrams that the system threw away because its buffer for the port was full.
     connects
         Connections, ports or files that were opened; all but the first are reconnections.
     last_problem
@@ -28,6 +30,7 @@ class SourceCounts:
     received_bytes: int = 0
     packets: int = 0
     damaged: int = 0
+    overruns: int = 0
     connects: int = 0
     last_problem: str = ""
 

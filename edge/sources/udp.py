@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
+import socket
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import final
 
 from seisedge.edge.errors import DataError, UsageError
@@ -22,6 +25,9 @@ from .urls import SourceUrl
 
 PORT = 8888
 _FORMATS = ("datacast", "native")
+_BUFFER_BYTES = 4 << 20  # wanted of the system, which gives what it allows: a busy moment must not lose datagrams
+_LOOK_S = 1.0
+_TABLES = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
 
 
 def open_url(url: SourceUrl, resume: str | None) -> Source:
@@ -81,13 +87,38 @@ class UdpSource:
             raise DataError(f"source {self.url}: cannot listen: {error.strerror or error}") from error
         try:
             self.counts.connects += 1
+            opened: socket.socket = transport.get_extra_info("socket")
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+            inode, before = os.fstat(opened.fileno()).st_ino, self.counts.overruns
             self.port = transport.get_extra_info("sockname")[1]
             self.bound.set()
+            looked = loop.time()
             while True:
                 for packet in decoded(self._decoder, await inbox.get(), self.counts):
                     yield packet
+                if loop.time() - looked > _LOOK_S:
+                    looked = loop.time()
+                    self._note_overruns(before + dropped_by_system(inode))
         finally:
             transport.close()
+
+    def _note_overruns(self, overruns: int) -> None:
+        if overruns > self.counts.overruns:
+            lost, self.counts.overruns = overruns - self.counts.overruns, overruns
+            self.counts.last_problem = f"the system dropped {lost} datagrams: its buffer for the port was full"
+
+
+def dropped_by_system(inode: int) -> int:
+    """Give the datagrams that Linux dropped at a socket, known by its inode; 0 where it does not tell (proc(5))."""
+    for table in _TABLES:
+        try:
+            lines = table.read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            if fields[9] == str(inode):
+                return int(fields[12])
+    return 0
 
 
 def _address_of(url: SourceUrl) -> str | None:

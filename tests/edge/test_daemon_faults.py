@@ -3,61 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import dataclasses
+import itertools
+import resource
 import socket
 import subprocess
 import threading
-import tracemalloc
-import tty
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import daemon_rig as rig
 import numpy as np
 import pytest
-from mosquitto_broker import Broker, broker_in
 from seedlink_server import SeedLinkServer
 
 from seisedge.edge import OrtSession
-from seisedge.edge.daemon.config import parse_config
 from seisedge.edge.daemon.health import is_stalled
 from seisedge.edge.daemon.service import Service
+from seisedge.edge.times import parse_time
 from seisedge.firmware_bridge import Packet, encode_records
-from seisedge.firmware_bridge.frame import Channel, Frame, encode_frame
-from seisedge.firmware_bridge.frame_decoder import stuffed_frame
-
-MEGABYTE = 1 << 20
+from seisedge.firmware_bridge.frame import encode_frame
 
 
-def config_text(folder: Path, model: Path, url: str, more: str = "") -> str:
-    return rig.config_text(folder, model, more).replace("fake.mseed", url)
+async def sent_as_datagrams(
+    service: Service, given: list[Packet], before: Callable[[int], None] = lambda _: None
+) -> None:
+    """Send packets one by one to the daemon's port, each when the one before it has been read."""
+    source: Any = service.intakes[0].source
+    await source.bound.wait()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(("127.0.0.1", source.port))
+        for number, packet in enumerate(given):
+            before(number)
+            sender.send(encode_frame(rig.frame_of(packet, number)))
+            await rig.until(lambda count=number + 1: source.counts.packets >= count)  # type: ignore[misc]
+    await rig.idle(service)
 
 
-@asynccontextmanager
-async def live(text: str, clock: rig.SteppedClock | None = None) -> AsyncGenerator[Service, None]:
-    """A daemon that is stopped when the test has seen enough."""
-    service = Service(parse_config(text, "x"), clock=clock)
-    task = asyncio.ensure_future(service.run())
-    try:
-        await rig.until(lambda: bool(service.intakes) or task.done())
-        yield service
-    finally:
-        service.stop()
-        assert await task == 0
-
-
-def frame_of(packet: Packet, number: int) -> Frame:
-    column = np.ascontiguousarray(packet.samples.astype(np.int32)[:, np.newaxis])
-    return Frame(7, number, packet.starttime_ns, (100, 1), column, (Channel(packet.source_id[-1]),), sample_bytes=4)
-
-
-async def idle(service: Service) -> None:
-    await rig.until(lambda: all(each.inbox.waiting_since() is None for each in service.workers))
-
-
-@pytest.mark.parametrize("fault", ["none", "lost", "out of order", "twice"])
+@pytest.mark.parametrize("fault", ["none", "lost", "out of order", "twice", "clock +1 h", "clock -1 h"])
 def test_datagrams_that_are_lost_late_or_doubled(
     tmp_path: Path, tiny_path: Path, tiny_session: OrtSession, fault: str
 ) -> None:
@@ -70,17 +55,17 @@ def test_datagrams_that_are_lost_late_or_doubled(
         given = [sent[index] for index in order]
     else:
         given = [each for each in sent for _ in range(2 if fault == "twice" else 1)]
+    clock = rig.SteppedClock()
+
+    def step(clock: rig.SteppedClock) -> None:
+        hours = int(fault.split()[1]) if fault.startswith("clock") else 0
+        clock.step_ns += hours * 3_600_000_000_000
 
     async def run() -> Service:
-        async with live(config_text(tmp_path, tiny_path, "udp://127.0.0.1:0?format=native&station=XX.AAA")) as service:
-            source: Any = service.intakes[0].source
-            await source.bound.wait()
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-                sender.connect(("127.0.0.1", source.port))
-                for number, packet in enumerate(given):
-                    sender.send(encode_frame(frame_of(packet, number)))
-                    await rig.until(lambda count=number + 1: source.counts.packets >= count)  # type: ignore[misc]
-            await idle(service)
+        async with rig.live(
+            rig.text_for(tmp_path, tiny_path, "udp://127.0.0.1:0?format=native&station=XX.AAA")
+        ) as service:
+            await sent_as_datagrams(service, given, lambda at: step(clock) if at == len(given) // 2 else None)
             return service
 
     service = asyncio.run(run())
@@ -95,108 +80,6 @@ def test_datagrams_that_are_lost_late_or_doubled(
         assert (counts.duplicate_samples > 0) == (fault == "twice")
 
 
-@contextmanager
-def udp_port(service: Service) -> Generator[Callable[[bytes], object], None, None]:
-    source: Any = service.intakes[0].source
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.connect(("127.0.0.1", source.port))
-        yield sender.send
-
-
-GARBAGE_BYTES = 4 * MEGABYTE
-"""Of each port; a fraction of a second of work, and far more than any buffer holds."""
-
-
-def garbage(most: int = 1400) -> Generator[bytes, None, None]:
-    """Noise, beginnings of frames that never end, and zeros, in units of many sizes."""
-    rng = np.random.default_rng(0)
-    whole = encode_frame(frame_of(rig.stream(seconds=2)[0], 0))
-    total = 0
-    while total < GARBAGE_BYTES:
-        noise = rng.bytes(int(rng.integers(1, most)))
-        unit = (noise, whole[: int(rng.integers(1, len(whole)))] + noise[:20], bytes(len(noise)))[int(rng.integers(3))]
-        total += len(unit)
-        yield unit
-
-
-def held_bytes() -> int:
-    return tracemalloc.get_traced_memory()[0]
-
-
-async def attacked(service: Service, send: Callable[[bytes], object], *, most: int = 1400) -> None:
-    """Send garbage, and look at what the daemon holds meanwhile."""
-    tracemalloc.start()
-    try:
-        begin = held_bytes()
-        for number, unit in enumerate(garbage(most)):
-            send(unit)
-            if number % 50 == 0:
-                await asyncio.sleep(0)
-                assert held_bytes() - begin < 8 * MEGABYTE
-        await idle(service)
-        assert held_bytes() - begin < 2 * MEGABYTE + 1024 * 1500  # the queue of datagrams is the largest
-    finally:
-        tracemalloc.stop()
-
-
-def test_garbage_on_a_datagram_port(tmp_path: Path, tiny_path: Path) -> None:
-    async def run() -> None:
-        async with live(config_text(tmp_path, tiny_path, "udp://127.0.0.1:0?format=native&station=XX.AAA")) as service:
-            source: Any = service.intakes[0].source
-            await source.bound.wait()
-            with udp_port(service) as send:
-                await attacked(service, send)
-                assert source.counts.damaged > 100
-                before = source.counts.packets
-                good = encode_frame(frame_of(rig.stream(seconds=2)[0], 1))
-                # again and again: while the system's buffer is still full of garbage it takes nothing
-                await rig.until(lambda: send(good) == len(good) and source.counts.packets > before)
-
-    asyncio.run(run())
-
-
-def test_garbage_on_a_serial_line(tmp_path: Path, tiny_path: Path) -> None:
-    ours, theirs = os.openpty()
-    tty.setraw(theirs)
-    os.set_blocking(ours, False)
-
-    async def write(data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            try:
-                rest = rest[os.write(ours, rest) :]
-            except BlockingIOError:  # noqa: PERF203 - the line is full
-                await asyncio.sleep(0.001)
-
-    async def run() -> None:
-        url = f"serial:{os.ttyname(theirs)}?baud=921600&station=XX.AAA"
-        async with live(config_text(tmp_path, tiny_path, url)) as service:
-            source: Any = service.intakes[0].source
-            await rig.until(lambda: source.counts.connects > 0)
-            tracemalloc.start()
-            begin = held_bytes()
-            for number, unit in enumerate(garbage()):
-                await write(unit)
-                if number % 100 == 0:
-                    assert held_bytes() - begin < 4 * MEGABYTE
-                if number * 700 > MEGABYTE:  # a line is slow
-                    break
-            tracemalloc.stop()
-            await write(b"\0")
-            packet = rig.stream(seconds=2)[0]
-            before = source.counts.packets
-            for number in range(3):  # the first may be swallowed by what was open
-                await write(stuffed_frame(frame_of(packet, number)))
-            await rig.until(lambda: source.counts.packets >= before + 2)
-            assert source.counts.damaged > 0
-
-    try:
-        asyncio.run(run())
-    finally:
-        os.close(ours)
-        os.close(theirs)
-
-
 def test_a_seedlink_server_that_restarts(tmp_path: Path, tiny_path: Path, tiny_session: OrtSession) -> None:
     sent = rig.stream(seconds=70, samples=400)
     content = b"".join(record for each in sent for record in encode_records(each))
@@ -204,15 +87,15 @@ def test_a_seedlink_server_that_restarts(tmp_path: Path, tiny_path: Path, tiny_s
     async def run() -> None:
         server = SeedLinkServer(content[: len(content) // 2 // 512 * 512])
         await server.start()
-        text = config_text(tmp_path, tiny_path, f"{server.url}?streams=XX_AAA")
-        async with live(text) as service:
+        text = rig.text_for(tmp_path, tiny_path, f"{server.url}?streams=XX_AAA")
+        async with rig.live(text) as service:
             half = len(server.stored)
             await rig.until(lambda: service.intakes[0].taken >= half)
             await server.stop()
             back = SeedLinkServer(content, port=server.port)  # a new process: no session, the same sequence numbers
             await back.start()
             await rig.until(lambda: service.intakes[0].taken >= len(back.stored), seconds=30)
-            await idle(service)
+            await rig.idle(service)
             assert service.intakes[0].taken == len(back.stored)  # none lost, none twice
             assert service.intakes[0].source.counts.connects == 2
             await back.stop()
@@ -231,9 +114,9 @@ def test_an_outbox_that_is_full_loses_the_oldest_and_counts_them(
     text = rig.config_text(tmp_path, tiny_path, "[outbox]\nmax_results = 5\n")
 
     async def run() -> None:
-        async with live(text) as service:
+        async with rig.live(text) as service:
             await rig.until(lambda: service.intakes[0].taken == len(rig.stream()))
-            await idle(service)
+            await rig.idle(service)
             await rig.until(lambda: service.publisher.waiting_since() is None)
             stated = sum(service.publisher.counts.values())
             kept = service.outbox.pending("jsonl")
@@ -260,7 +143,7 @@ def test_the_watchdog_starves_when_inference_stalls_and_not_without_data(
         return run_it(self, windows)
 
     async def run() -> None:
-        async with live(rig.config_text(tmp_path, tiny_path), clock) as service:
+        async with rig.live(rig.config_text(tmp_path, tiny_path), clock) as service:
             try:
                 clock.skip_ns += 3_600_000_000_000  # an hour without data
                 assert not is_stalled(service)
@@ -274,64 +157,178 @@ def test_the_watchdog_starves_when_inference_stalls_and_not_without_data(
                 assert is_stalled(service)
             finally:
                 release.set()
-            await idle(service)
+            await rig.idle(service)
             assert not is_stalled(service)
 
     asyncio.run(run())
 
 
+Fill = Callable[[], None]
+
+
 @contextmanager
-def small_disk(folder: Path) -> Generator[Path, None, None]:
-    """A real file system of 1 MB."""
+def small_disk(folder: Path) -> Generator[Fill, None, None]:
+    """A real file system of 1 MB, and what fills it."""
     folder.mkdir()
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
     )
     if done.returncode:
         pytest.skip(f"a tmpfs cannot be mounted here: {done.stderr.decode(errors='replace').strip()}")
+
+    def fill() -> None:
+        with (folder / "filling").open("wb", buffering=0) as file:
+            try:
+                while file.write(bytes(4096)):
+                    pass
+            except OSError:
+                return
+
     try:
-        yield folder
+        yield fill
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+@contextmanager
+def limited_files(folder: Path) -> Generator[Fill, None, None]:
+    """A limit of the system on the size of files, for which no one needs any right: the outbox cannot grow."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill() -> None:
+        largest = max(each.stat().st_size for each in folder.iterdir())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, before[1]))
+
+    try:
+        yield fill
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("disk", [small_disk, limited_files])
 def test_a_disk_that_is_really_full(
-    tmp_path: Path, tiny_path: Path, tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tiny_path: Path,
+    tiny_session: OrtSession,
+    monkeypatch: pytest.MonkeyPatch,
+    disk: Callable[[Path], AbstractContextManager[Fill]],
 ) -> None:
     sent = rig.stream()
     rig.feed(monkeypatch, sent)
-    with small_disk(tmp_path / "state"):
+    with disk(tmp_path / "state") as fill:
 
-        def fill(service: Service) -> None:
+        def prepare(service: Service) -> None:
             assert service.outbox.is_durable
-            filling = tmp_path / "state" / "filling"
-            with filling.open("wb", buffering=0) as file:
-                try:
-                    while file.write(bytes(4096)):
-                        pass
-                except OSError:
-                    return
+            fill()
 
-        service = rig.replay(rig.config_of(tmp_path, tiny_path), fill)
+        service = rig.replay(rig.config_of(tmp_path, tiny_path), prepare)
         assert not service.outbox.is_durable
-        assert "full" in service.outbox.counts.last_problem
+        assert "full" in service.outbox.counts.last_problem or "I/O" in service.outbox.counts.last_problem
+        assert service.outbox.counts.in_memory > 0
     assert rig.published_picks(rig.rows_of(tmp_path)) == rig.wanted_picks(tiny_session, sent)
 
 
-def test_garbage_from_a_broker(tmp_path: Path, tiny_path: Path) -> None:
-    with broker_in(tmp_path) as broker:
-        asyncio.run(_flooded(broker, tmp_path, tiny_path))
+class Manager:
+    """What systemd is to the daemon: a datagram socket that hears of it."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.setblocking(False)
+
+    def __enter__(self) -> Manager:  # noqa: PYI034 - Self is not in Python 3.10
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def fed(self) -> int:
+        """How often the watchdog was fed since the last call."""
+        times = 0
+        try:
+            while True:
+                times += "WATCHDOG=1" in self._socket.recv(4096).decode().splitlines()
+        except BlockingIOError:
+            return times
 
 
-async def _flooded(broker: Broker, folder: Path, model: Path) -> None:
-    from paho.mqtt.publish import multiple  # noqa: PLC0415 - an extra's package
+def test_the_watchdog_is_fed_as_long_as_data_and_inference_progress(
+    tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the socket: fed with data, fed without any, not fed while the network hangs, fed when it answers."""
+    release, entered = threading.Event(), threading.Event()
+    run_it, clock, looks = OrtSession.run, rig.SteppedClock(), itertools.count()
+    seen = [0]
 
-    url = f"mqtt://127.0.0.1:{broker.port}/raw?format=native&station=XX.AAA"
-    async with live(config_text(folder, model, url)) as service:
-        source: Any = service.intakes[0].source
-        await rig.until(lambda: source.counts.connects > 0)
-        units = [unit for unit, _ in zip(garbage(), range(300), strict=False)]
-        good = encode_frame(frame_of(rig.stream(seconds=2)[0], 1))
-        await asyncio.to_thread(multiple, [("raw", each, 1, False) for each in [*units, good]], port=broker.port)
-        await rig.until(lambda: source.counts.packets >= 1)
-        assert source.counts.damaged > 100
+    def stuck(self: OrtSession, windows: Any) -> Any:
+        entered.set()
+        release.wait(30)
+        return run_it(self, windows)
+
+    def counted(service: Service) -> bool:
+        seen[0] = next(looks)
+        return is_stalled(service)
+
+    async def ticks(number: int) -> None:
+        wanted = seen[0] + number
+        await rig.until(lambda: seen[0] >= wanted)
+
+    opened = rig.feed(monkeypatch, rig.stream(seconds=20), live=True)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setattr("seisedge.edge.daemon.service._TICK_S", 0.01)
+    monkeypatch.setattr("seisedge.edge.daemon.service.is_stalled", counted)
+
+    async def run(manager: Manager) -> None:
+        async with rig.live(rig.config_text(tmp_path, tiny_path), clock) as service:
+            await rig.until(lambda: service.workers[0].windows > 10)
+            await ticks(3)
+            assert manager.fed() > 0  # data come and are worked on
+            await rig.idle(service)
+            clock.skip_ns += 3_600_000_000_000
+            await ticks(3)
+            assert manager.fed() > 0  # an hour of silence is no fault of ours
+            try:
+                monkeypatch.setattr(OrtSession, "run", stuck)
+                opened[0].add(rig.stream(seconds=30)[240:])
+                await rig.until(entered.is_set)
+                clock.skip_ns += 31_000_000_000
+                await ticks(2)
+                manager.fed()
+                await ticks(5)
+                assert manager.fed() == 0
+            finally:
+                release.set()
+            await rig.idle(service)
+            await ticks(3)
+            assert manager.fed() > 0
+
+    with Manager(tmp_path / "notify") as manager:
+        asyncio.run(run(manager))
+
+
+@pytest.mark.parametrize("step_s", [3600, -3600])
+def test_a_sensor_whose_clock_steps_by_an_hour(
+    tmp_path: Path, tiny_path: Path, tiny_session: OrtSession, step_s: int
+) -> None:
+    """Forward: a gap, and picks again behind it. Backward: what comes is late, until time catches up."""
+    sent = rig.stream(samples=100)
+    half = len(sent) // 2
+    step_ns = step_s * 1_000_000_000
+    stepped = [dataclasses.replace(each, starttime_ns=each.starttime_ns + step_ns) for each in sent[half:]]
+
+    async def run() -> Any:
+        url = "udp://127.0.0.1:0?format=native&station=XX.AAA"
+        async with rig.live(rig.text_for(tmp_path, tiny_path, url)) as service:
+            await sent_as_datagrams(service, [*sent[:half], *stepped])
+            return next(iter(service.workers[0].stations.values())).pipelines["tiny"].stream.aligner.counts
+
+    counts = asyncio.run(run())
+    found = {each[1:3] for each in rig.published_picks(rig.rows_of(tmp_path))}
+    behind = [each for each in found if abs(parse_time(each[1]) - stepped[0].starttime_ns) < 40 * 10**9]
+    if step_s > 0:
+        assert counts.gap_count == 3  # one of each component
+        assert behind
+    else:
+        assert counts.late_samples + counts.duplicate_samples == sum(each.samples.size for each in stepped)
+        assert not behind
+        assert found <= {each[1:3] for each in rig.wanted_picks(tiny_session, sent[:half])}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -100,8 +101,11 @@ async def _look(daemon: DaemonProcess) -> None:
     assert (await asyncio.to_thread(daemon.get, "/trace.json?station=nobody"))[0] == 404
     told = await asyncio.to_thread(CliRunner().invoke, main, ["status", "--url", daemon.url])
     assert told.exit_code == 0
-    assert told.output.startswith("ok\nup 0.0 h; packet to pick ")
+    assert re.match(r"ok\nup [\d.]+ s; packet to pick [\d.]+ ms median, [\d.]+ ms p99\nworker 1: ", told.output)
     assert "station XX.AAA..HH: data " in told.output
+    assert " gaps, last pick " in told.output
+    assert "\nmachine: memory " in told.output
+    assert " GB left" in told.output
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 import socket
 import tty
@@ -12,22 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import daemon_rig as rig
-import numpy as np
 import pytest
 from mosquitto_broker import free_port
+from replays import CX, frames, records_by_end, scanned
 from seedlink_server import SeedLinkServer
-from shared_data import SHARED, needs_shared
+from shared_data import needs_shared
 
-from seisedge.edge import Pick, Result, Scanner, ScanOptions, models
 from seisedge.edge.daemon.config import parse_config
 from seisedge.edge.daemon.service import Service
-from seisedge.edge.session import OrtSession
-from seisedge.edge.times import format_time
-from seisedge.firmware_bridge import decode_record, read_headers
-from seisedge.firmware_bridge.frame import Channel, Frame, encode_frame
+from seisedge.firmware_bridge import read_headers
+from seisedge.firmware_bridge.frame import Frame, encode_frame
 from seisedge.firmware_bridge.frame_decoder import stuffed_frame
 
-CX = SHARED / "mseed" / "cx_20140501"
 BYTES = 300_000  # of each file: about 20 minutes
 
 
@@ -42,41 +37,8 @@ def cut(folder: Path, size: int = BYTES) -> list[Path]:
     return found
 
 
-def scanned(paths: list[Path]) -> list[tuple[Any, ...]]:
-    scanner = Scanner(OrtSession(models.find_model(models.DEFAULT)), ScanOptions())
-    results: list[Result] = []
-    for station in scanner.index(tuple(paths)):
-        scanner.scan(station, results.extend)
-    return sorted(
-        (each.station.station, each.phase_hint, format_time(each.time_ns), round(each.probability, 6))
-        for each in results
-        if isinstance(each, Pick)
-    )
-
-
-def by_time(paths: list[Path]) -> bytes:
-    """All records in the order in which they end, as a live server has them."""
-    records: list[tuple[int, bytes]] = []
-    for path in paths:
-        content = path.read_bytes()
-        records += [
-            (each.endtime_ns, content[each.offset : each.offset + each.length]) for each in read_headers(content)
-        ]
-    return b"".join(record for _, record in sorted(records, key=lambda each: each[0]))
-
-
-def frames(content: bytes, samples: int = 200) -> list[Frame]:
-    """The record as a digitizer's own frames, one component each, in the order of time."""
-    found: list[Frame] = []
-    for header in read_headers(content):
-        whole = decode_record(content[header.offset : header.offset + header.length])
-        for at in range(0, whole.samples.size, samples):
-            part = whole.cut(at, min(at + samples, whole.samples.size))
-            column = np.ascontiguousarray(part.samples.astype(np.int32)[:, np.newaxis])
-            about = (Channel(header.source_id[-1]),)
-            found.append(Frame(7, 0, part.starttime_ns, (100, 1), column, about, sample_bytes=4))
-    found.sort(key=lambda each: each.starttime_ns)
-    return [dataclasses.replace(each, sequence=number) for number, each in enumerate(found)]
+def contents(paths: list[Path]) -> list[bytes]:
+    return [path.read_bytes() for path in paths]
 
 
 async def played(folder: Path, url: str, sent: list[Frame], send: Callable[[Frame], None], every: int = 50) -> None:
@@ -117,7 +79,7 @@ fsync = false
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_seedlink(tmp_path: Path, *, interrupted: bool) -> None:
     paths = cut(tmp_path)
-    content = by_time(paths)
+    content = b"".join(record for _, record in records_by_end(contents(paths)))
     records = len(list(read_headers(content)))
 
     async def run() -> None:
@@ -147,7 +109,7 @@ def test_datagrams(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.connect(("127.0.0.1", port))
         url = f"udp://127.0.0.1:{port}?format=native&station=CX.PB01"
-        asyncio.run(played(tmp_path, url, frames(by_time(paths)), lambda frame: _all_sent(sender, frame)))
+        asyncio.run(played(tmp_path, url, list(frames(contents(paths))), lambda frame: _all_sent(sender, frame)))
     assert rig.published_picks(rig.rows_of(tmp_path)) == scanned(paths)
 
 
@@ -168,7 +130,7 @@ def test_a_serial_line(tmp_path: Path) -> None:
 
     try:
         url = f"serial:{os.ttyname(theirs)}?baud=921600&station=CX.PB01"
-        asyncio.run(played(tmp_path, url, frames(by_time(paths)), send, 2))
+        asyncio.run(played(tmp_path, url, list(frames(contents(paths))), send, 2))
     finally:
         os.close(ours)
         os.close(theirs)

@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sensor_packets import palert_1
 
 from seisedge.edge.errors import DataError, UsageError
-from seisedge.edge.sources import Source, open_source, parse_url
+from seisedge.edge.sources import Source, open_source, parse_url, udp
 from seisedge.edge.sources.connection import Backoff
 from seisedge.edge.sources.formats import decoder_of, naming_of
 from seisedge.edge.sources.inbox import Inbox
@@ -120,6 +120,36 @@ def test_datagrams_with_loss_and_reordering() -> None:
         ]  # fmt: skip
         assert (source.counts.packets, source.counts.damaged, source.counts.connects) == (21, 1, 1)
         assert "frame" in source.counts.last_problem
+
+    run(work)
+
+
+def test_datagrams_that_the_system_drops_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them are accounted for when more came at once than the buffer of the port holds."""
+    if not Path("/proc/net/udp").exists():
+        pytest.skip("/proc/net/udp is absent: the system does not tell what it drops")
+    monkeypatch.setattr(udp, "_BUFFER_BYTES", 4096)
+    monkeypatch.setattr(udp, "_LOOK_S", 0.0)
+    source, sent = UdpSource(parse_url("udp://:0?format=native")), 300
+
+    async def read(found: AsyncIterator[Packet]) -> None:
+        async for _ in found:
+            pass
+
+    async def work() -> None:
+        async with packets_of(source) as found:
+            reading = asyncio.ensure_future(read(found))
+            await source.bound.wait()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+                for number in range(sent):  # at once: nothing reads meanwhile
+                    peer.sendto(encode_frame(frame(number)), ("127.0.0.1", source.port))
+                await until(lambda: source.counts.packets > 0)
+                peer.sendto(encode_frame(frame(sent)), ("127.0.0.1", source.port))
+                await until(lambda: source.counts.packets // 3 + source.counts.overruns == sent + 1)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        assert source.counts.overruns > 0
+        assert "its buffer for the port was full" in source.counts.last_problem
 
     run(work)
 
