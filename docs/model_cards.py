@@ -31,20 +31,42 @@ _ABOUT = {
     "seismo-performer": "P, S or noise for windows of four seconds; small, quick, and the first default.",
 }
 _LIMITS = {
-    "edge-picker": (
-        "Local and near-regional earthquakes, induced events and icequakes up to about 20 s of S minus P; no teleseism "
-        "was in the data. A P and an S more than a window (25.6 s) apart are picked on their own.",
-        "The consensus picks it learnt from on continuous records are those of published pickers: where these are "
-        "blind, so may it be. Rates of unmatched picks count every real arrival that they missed as false.",
-        "On stations and noise that it never saw it makes more false picks than the best published picker (table); "
-        "raise the threshold where that costs more than a missed event.",
-        "59 P and 48 S by analysts are few: read the intervals, not the third digit.",
-    ),
-    "seismo-performer": (
-        "Four seconds cannot tell an S from a P by what came before: swarms give many false picks.",
-        "The same labels as above; no continuous records were used to train it.",
-    ),
+    "edge-picker": """\
+- Local and near-regional earthquakes, induced events and icequakes up to about 20 s of S minus P; no teleseism was in
+  the data. A P and an S more than a window (25.6 s) apart are picked on their own.
+- The consensus picks that it learnt from on continuous records are those of published pickers: where these are blind,
+  so may it be. Rates of unmatched picks count every real arrival that they missed as false.
+- On stations and noise that it never saw it makes more unmatched picks than the best published picker (table): raise
+  the threshold where a false pick costs more than a missed event.
+- 59 P and 48 S by analysts are few: read the intervals, not the third digit.""",
+    "seismo-performer": """\
+- Four seconds cannot tell an S from a P by what came before: swarms give many false picks.
+- It was trained on the labelled windows alone, without continuous records.""",
 }
+_LICENCE = """\
+{licence}. No weight of another model is in it; pickers under the GPL made labels of continuous records, no more."""
+_HEAD = """\
+`edge-export evaluate` on {labels} labels of stations that were not trained on, thresholds chosen on the training set,
+0.5 s; the interval is that of drawing groups of records anew. docs/evaluate.md tells how to read the figures.
+
+| picker | phase | threshold | precision | recall | F1 | 5-95 % | mean abs. residual |
+|---|---|---:|---:|---:|---:|---|---:|
+"""
+_CONTINUOUS_HEAD = """
+
+Continuous records of two stations, hours that were not trained on: recall of the consensus picks, and picks per
+station-day that are within 0.5 s of none of them.
+
+| picker | phase | threshold | recall | unmatched a day | at recall 0.8 | at recall 0.9 |
+|---|---|---:|---:|---:|---:|---:|
+"""
+_MEMS_HEAD = """
+
+MEMS records of 31.25 Hz that were not trained on: events found, and false alarms a day.
+
+| picker | threshold | events | recall | false alarms a day | recall at none a day | at 25 a day |
+|---|---:|---:|---:|---:|---:|---:|
+"""
 
 
 @click.command(help=__doc__)
@@ -100,9 +122,8 @@ def card(name: str) -> str:
         "every step. Budget: " + "; ".join(budgets) + ".",
         "## Training\n\n" + _training(record),
         "## Scores\n\n" + _scores(name),
-        "## Limits\n\n" + "\n".join(f"- {each}" for each in _LIMITS[name]),
-        f"## Licence\n\n{manifest.provenance.licence}. No weight of another model is in it; pickers under the GPL were "
-        "used for labels of continuous records alone.",
+        "## Limits\n\n" + _LIMITS[name],
+        "## Licence\n\n" + _LICENCE.format(licence=manifest.provenance.licence),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -123,8 +144,8 @@ def _training(record: dict[str, Any]) -> str:
     data = "\n".join(f"- `{key}`, SHA-256 `{digest[:16]}…`" for key, digest in record["data_digests"].items())
     return (
         f"```\n{record['command']}\n```\n\n{record['windows']['training']:,} labelled windows for training, "
-        f"{record['windows']['validation']:,} for validation; {record['seconds'] / 60:.0f} minutes, {record['hardware']}."
-        f" The record with the curve is `edge/models/{record['model']}.json`. Data:\n\n{data}"
+        f"{record['windows']['validation']:,} for validation; {record['seconds'] / 60:.0f} minutes, "
+        f"{record['hardware']}. The record with the curve is `edge/models/{record['model']}.json`. Data:\n\n{data}"
     )
 
 
@@ -132,30 +153,13 @@ def _scores(name: str) -> str:
     if not SCORES.is_file():
         return "Not measured yet."
     found = json.loads(SCORES.read_text(encoding="utf-8"))
-    others = "; the other pickers are published ones and STA/LTA" if len(found["pickers"]) > 1 else ""
-    head = (
-        f"`edge-export evaluate` on {found['labels']} labels of stations that were not trained on, thresholds chosen on "
-        f"the training set, 0.5 s (the interval is that of drawing groups of records anew){others}. docs/evaluate.md "
-        "tells how to read the figures.\n\n"
-        "| picker | phase | threshold | precision | recall | F1 | 5–95 % | mean abs. residual |\n"
-        "|---|---|---:|---:|---:|---:|---|---:|\n"
-    )
     rows = [_labelled_row(each, name) for each in found["labelled"]]
     continuous = [each for each in found["continuous"] if each["set"].startswith("cx_")]
-    text = head + "\n".join(rows)
+    text = _HEAD.format(labels=found["labels"]) + "\n".join(rows)
     if continuous:
-        text += (
-            "\n\nContinuous records of two stations on hours that were not trained on: recall of the consensus picks, and "
-            "picks per station-day that are within 0.5 s of none of them.\n\n"
-            "| picker | phase | threshold | recall | unmatched a day | at recall 0.8 | at recall 0.9 |\n"
-            "|---|---|---:|---:|---:|---:|---:|\n"
-        ) + "\n".join(_continuous_row(each, name) for each in continuous)
+        text += _CONTINUOUS_HEAD + "\n".join(_continuous_row(each, name) for each in continuous)
     if mems := [each for each in found["mems"] if "2018" in each["set"]]:
-        text += (
-            "\n\nMEMS records of 31.25 Hz that were not trained on: events found, and false alarms a day.\n\n"
-            "| picker | threshold | events | recall | false alarms a day | recall at none a day | at 25 a day |\n"
-            "|---|---:|---:|---:|---:|---:|---:|\n"
-        ) + "\n".join(_mems_row(each, name) for each in mems)
+        text += _MEMS_HEAD + "\n".join(_mems_row(each, name) for each in mems)
     return text
 
 
@@ -168,7 +172,7 @@ def _labelled_row(each: dict[str, Any], own: str) -> str:
     residual = figures["mean_absolute_residual_s"]
     return (
         f"| {_name(each['picker'], own)} | {each['phase']} | {each['threshold']:.2f} | {figures['precision']:.3f} | "
-        f"{figures['recall']:.3f} | {figures['f1']:.3f} | {low:.2f}–{high:.2f} | {_cell(residual, '.3f', ' s')} |"
+        f"{figures['recall']:.3f} | {figures['f1']:.3f} | {low:.2f}-{high:.2f} | {_cell(residual, '.3f', ' s')} |"
     )
 
 

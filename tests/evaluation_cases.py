@@ -59,6 +59,7 @@ class Fixed:
     picks: dict[str, list[tuple[str, float, float]]]
     name: str = "fixed"
     digest: str = "fixed"
+    source: str = "fixed"
     phases: tuple[str, ...] = ("P", "S")
     grid: tuple[float, ...] = (0.1, 0.5, 0.9)
     is_probability: bool = True

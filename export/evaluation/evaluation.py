@@ -125,7 +125,7 @@ class Evaluation:
             labels=plan.origin or "all",
             chosen_on=plan.choose.name if plan.choose else "",
             reference=plan.reference or names[0],
-            pickers={picker.name: picker.digest for picker in plan.pickers},
+            pickers={picker.name: picker.source for picker in plan.pickers},
             sets=[_facts(only(each, plan.origin) if each.kind == "labelled" else each) for each in plan.sets],
         )
         chosen = {picker.name: self._thresholds(picker) for picker in plan.pickers}

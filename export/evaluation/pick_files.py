@@ -29,6 +29,7 @@ class FilePicker:
     phases: tuple[str, ...] = PHASES
     is_probability: bool = True
     digest: str = field(init=False)
+    source: str = field(init=False)
     _rows: dict[str, list[tuple[str, float, int, float]]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -41,7 +42,8 @@ class FilePicker:
         """
         if not self.path.is_file():
             raise UsageError(f"--picks {self.name}: {self.path}: no such file")
-        object.__setattr__(self, "digest", hashlib.sha256(self.path.read_bytes()).hexdigest())
+        for name in ("digest", "source"):
+            object.__setattr__(self, name, hashlib.sha256(self.path.read_bytes()).hexdigest())
         with self.path.open(encoding="utf-8", newline="") as text:
             reader = csv.DictReader(text)
             names = set(reader.fieldnames or ())

@@ -54,6 +54,11 @@ class Picker(Protocol):
         ...
 
     @property
+    def source(self) -> str:
+        """SHA-256 of the artefact or the file that it is; of its settings where there is none."""
+        ...
+
+    @property
     def phases(self) -> tuple[str, ...]:
         """Those of P and S that it picks."""
         ...
@@ -108,6 +113,7 @@ class ArtefactPicker:
         self._stride = stride or manifest.stride_samples
         self._preprocess = Preprocess(manifest)
         self._margin_s = (manifest.window_samples + self._stride) / manifest.sampling_rate + 1.0
+        self.source = session.digest
         self.digest = hashlib.sha256(f"{session.digest} {self._stride} {self.grid}".encode()).hexdigest()
 
     def pick(self, case: Case, check: Check = go_on) -> Found:

@@ -52,7 +52,7 @@ class StaLtaPicker:
 
     def __init__(self, settings: StaLta = StaLta()) -> None:
         self._settings = settings
-        self.digest = hashlib.sha256(f"{settings} {self.grid}".encode()).hexdigest()
+        self.source = self.digest = hashlib.sha256(f"{settings} {self.grid}".encode()).hexdigest()
         self._vertical = Components(order=("Z",), aliases={"3": "Z"}, required=("Z",), missing="refuse")
 
     def pick(self, case: Case, check: Check = go_on) -> Found:
