@@ -15,7 +15,7 @@ import click
 from . import models
 from .bench.archive import ArchiveOptions, bench_archive
 from .bench.capacity import CapacityOptions, bench_capacity
-from .bench.chain import ChainOptions, bench_chain
+from .bench.chain import SOURCES, ChainOptions, bench_chain
 from .bench.compare import differences, lines
 from .bench.environment import environment
 from .bench.link import Link
@@ -120,15 +120,31 @@ def _models(settings: Settings, advance: Advance, artefacts: tuple[str, ...]) ->
 @click.option(
     "--reorder-wait", default=5.0, show_default=True, type=click.FloatRange(0), help="Seconds of the aligner."
 )
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    type=click.Choice(SOURCES),
+    help="How packets come; may be given again.  [default: each in turn]",
+)
 @click.option("--budgets", type=click.Path(path_type=Path), help="TOML with budgets of your own.")
 @_measuring
 def _chain(settings: Settings, advance: Advance, **options: Any) -> Report:  # noqa: ANN401 - one per option
-    """Replay a record at its own pace: from the capture of a sample to the published pick."""
+    """Replay a record at its own pace: from the capture of a sample to the published pick.
+
+    udp-datacast, udp-native and seedlink send from a process of their own over the loopback interface.
+    """
     link = Link(
         options["packet"], options["delay"], options["jitter"], options["loss"], options["reorder"], options["seed"]
     )
     chosen = ChainOptions(
-        options["model"], link, options["length"], options["stride"], options["reorder_wait"], options["budgets"]
+        options["model"],
+        link,
+        options["length"],
+        options["stride"],
+        options["reorder_wait"],
+        options["budgets"],
+        options["sources"] or SOURCES,
     )
     return bench_chain(chosen, settings, advance)
 
