@@ -15,7 +15,7 @@ import click
 from . import models
 from .bench.archive import ArchiveOptions, bench_archive
 from .bench.capacity import CapacityOptions, bench_capacity
-from .bench.chain import ChainOptions, bench_chain
+from .bench.chain import SOURCES, ChainOptions, bench_chain
 from .bench.compare import differences, lines
 from .bench.environment import environment
 from .bench.link import Link
@@ -43,6 +43,11 @@ Examples:
 Exit codes: 0 done; 1 a budget was missed and --check was given, or an artefact could not be used; 2 the command was
 wrong; 130 stopped with Ctrl-C.
 """
+
+
+def _examples(*lines: str) -> str:
+    """An epilog of a sub-command."""
+    return "\b\nExamples:\n" + "".join(f"  {line}\n" for line in lines)
 
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -99,7 +104,14 @@ def _measuring(make: Callable[..., Report]) -> Callable[..., None]:
     return command
 
 
-@main.command("models")
+@main.command(
+    "models",
+    epilog=_examples(
+        "edge-bench models",
+        "edge-bench models mine.onnx --provider cuda --html report.html",
+        "edge-bench models --check --quick           ends with 1 when a budget is missed",
+    ),
+)
 @click.argument("artefacts", nargs=-1, metavar="[ARTEFACT|NAME]...")
 @_measuring
 def _models(settings: Settings, advance: Advance, artefacts: tuple[str, ...]) -> Report:
@@ -107,7 +119,13 @@ def _models(settings: Settings, advance: Advance, artefacts: tuple[str, ...]) ->
     return bench_models(artefacts, settings, advance)
 
 
-@main.command("chain")
+@main.command(
+    "chain",
+    epilog=_examples(
+        "edge-bench chain --record day.mseed --loss 0.01 --jitter 0.05 --reorder 0.01",
+        "edge-bench chain --source seedlink --packet 1 --budgets mine.toml --check",
+    ),
+)
 @click.option("--model", default=models.DEFAULT, show_default=True, help="Embedded model, or an artefact.")
 @click.option("--stride", type=click.IntRange(min=1), help="Samples from window to window.")
 @click.option("--length", type=click.FloatRange(1), help="Seconds of the replay, which takes as long.")
@@ -120,20 +138,41 @@ def _models(settings: Settings, advance: Advance, artefacts: tuple[str, ...]) ->
 @click.option(
     "--reorder-wait", default=5.0, show_default=True, type=click.FloatRange(0), help="Seconds of the aligner."
 )
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    type=click.Choice(SOURCES),
+    help="How packets come; may be given again.  [default: each in turn]",
+)
 @click.option("--budgets", type=click.Path(path_type=Path), help="TOML with budgets of your own.")
 @_measuring
 def _chain(settings: Settings, advance: Advance, **options: Any) -> Report:  # noqa: ANN401 - one per option
-    """Replay a record at its own pace: from the capture of a sample to the published pick."""
+    """Replay a record at its own pace: from the capture of a sample to the published pick.
+
+    udp-datacast, udp-native and seedlink send from a process of their own over the loopback interface.
+    """
     link = Link(
         options["packet"], options["delay"], options["jitter"], options["loss"], options["reorder"], options["seed"]
     )
     chosen = ChainOptions(
-        options["model"], link, options["length"], options["stride"], options["reorder_wait"], options["budgets"]
+        options["model"],
+        link,
+        options["length"],
+        options["stride"],
+        options["reorder_wait"],
+        options["budgets"],
+        options["sources"] or SOURCES,
     )
     return bench_chain(chosen, settings, advance)
 
 
-@main.command("capacity")
+@main.command(
+    "capacity",
+    epilog=_examples(
+        "edge-bench capacity --model seismo-performer --stride 10", "edge-bench capacity --packet 0.25 --latency 0.5"
+    ),
+)
 @click.option("--model", default=models.DEFAULT, show_default=True, help="Embedded model, or an artefact.")
 @click.option("--stride", type=click.IntRange(min=1), help="Samples from window to window.")
 @click.option("--packet", "packet_s", default=1.0, show_default=True, type=click.FloatRange(0.01, 60), help="Seconds.")
@@ -145,7 +184,13 @@ def _capacity(settings: Settings, advance: Advance, **options: Any) -> Report:  
     return bench_capacity(CapacityOptions(**options), settings, advance)
 
 
-@main.command("archive")
+@main.command(
+    "archive",
+    epilog=_examples(
+        "edge-bench archive seismo-performer",
+        "edge-bench archive convnetquake-int8.onnx --hours 720 --jobs 2   all of its 30 days",
+    ),
+)
 @click.argument("artefacts", nargs=-1, metavar="[ARTEFACT|NAME]...")
 @click.option("--hours", type=click.FloatRange(0.01, 8784), help="Length of the archive.  [default: 24, quick 1]")
 @click.option("--jobs", "-j", type=click.IntRange(1, 1024), help="Threads.  [default: one per core]")
@@ -156,7 +201,12 @@ def _archive(settings: Settings, advance: Advance, artefacts: tuple[str, ...], *
     return bench_archive(ArchiveOptions(artefacts, **options), settings, advance)
 
 
-@main.command("peers")
+@main.command(
+    "peers",
+    epilog=_examples(
+        "edge-bench peers seismo-performer --batch 8", "edge-bench peers --without torch.compile --json peers.json"
+    ),
+)
 @click.argument("artefacts", nargs=-1, metavar="[ARTEFACT|NAME]...")
 @click.option("--batch", default=1, show_default=True, type=click.IntRange(1, 4096), help="Windows in a call.")
 @click.option("--without", multiple=True, metavar="PEER", help='Leave one out, such as "torch.compile".')
@@ -168,7 +218,7 @@ def _peers(
     return bench_peers(artefacts, batch, settings, advance, without=without)
 
 
-@main.command("compare")
+@main.command("compare", epilog=_examples("edge-bench compare before.json after.json --all"))
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--all", "everything", is_flag=True, help="Show what differs by no more than noise, too.")
@@ -184,7 +234,7 @@ def _compare(before: Path, after: Path, everything: bool) -> None:  # noqa: FBT0
         click.echo(line)
 
 
-@main.command("env")
+@main.command("env", epilog=_examples("edge-bench env"))
 def _env() -> None:
     """Show what figures of this machine depend on."""
     for key, value in environment().items():

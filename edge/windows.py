@@ -16,7 +16,7 @@ import numpy.typing as npt
 from .manifest import Manifest
 from .runs import Clock, Float32, Run
 
-_PER_CALL = 4096  # window positions looked at together; bounds the work of one call
+_LOOKED_AT = 256  # window positions at least, together; more would be looked at again by the next call
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class WindowCutter:
 
     def take(self, most: int) -> WindowBlock | None:
         """Give the next usable windows, up to `most` of them without a break; None when there are none."""
-        while (available := min(self.ready, _PER_CALL)) > 0:
+        while (available := min(self.ready, max(most, _LOOKED_AT))) > 0:
             first = self._first_window() or 0
             if self._is_whole(first, available):
                 return self._block(first, min(most, available))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +34,15 @@ class Link:
     seed: int = 1
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """A packet that has come, and when: nanoseconds of the data's time."""
+
+    component: int
+    packet: Packet
+    arrived_ns: int
+
+
 @dataclass(frozen=True, order=True)
 class Arrival:
     """A packet at the gateway. Times are nanoseconds of the data's own clock."""
@@ -49,6 +56,10 @@ class Arrival:
     def end_ns(self) -> int:
         """When its last sample was taken."""
         return self.packet.time_of(self.packet.samples.size - 1)
+
+    def delivery(self) -> Delivery:
+        """What comes of it, on time."""
+        return Delivery(self.component, self.packet, self.due_ns)
 
 
 def arrivals(record: Record, link: Link, letters: tuple[str, ...], seconds: float) -> list[Arrival]:
@@ -67,24 +78,3 @@ def arrivals(record: Record, link: Link, letters: tuple[str, ...], seconds: floa
                 due = packet.time_of(part.size - 1) + round(delay * NANOSECONDS)
                 found.append(Arrival(due, len(found), component, packet))
     return sorted(found)
-
-
-class ArrivalTimes:
-    """When each sample of each component arrived."""
-
-    def __init__(self, schedule: list[Arrival], components: int) -> None:
-        self._by_end: list[list[Arrival]] = [[] for _ in range(components)]
-        for each in schedule:
-            self._by_end[each.component].append(each)
-        for rows in self._by_end:
-            rows.sort(key=lambda each: each.end_ns)
-
-    def of(self, time_ns: int) -> int:
-        """Time at which the last component's sample at this time, or the next one behind it, had arrived."""
-        return max(self._each(time_ns), default=time_ns)
-
-    def _each(self, time_ns: int) -> Iterator[int]:
-        for rows in self._by_end:
-            place = bisect_left(rows, time_ns, key=lambda each: each.end_ns)
-            if place < len(rows) and rows[place].packet.starttime_ns <= time_ns:
-                yield rows[place].due_ns

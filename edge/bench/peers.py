@@ -8,7 +8,9 @@ where what it needs is not installed, and imports that itself. Other packages ad
 from __future__ import annotations
 
 import importlib.metadata
+import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -16,6 +18,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from seisedge.edge.errors import ModelError
 from seisedge.edge.manifest import Manifest
 from seisedge.edge.models import embedded_models, find_model
 from seisedge.edge.session import Session
@@ -24,6 +27,7 @@ from .figures import Figure, distribution
 from .models import open_session, title
 from .records import Record
 from .report import Report, Row, Section
+from .rival import Rival, write_task
 from .run import Advance, Settings, Watch
 from .stages import StagedModel
 
@@ -33,7 +37,13 @@ GROUP = "seisedge.bench.peers"
 
 @dataclass(frozen=True)
 class Subject:
-    """What every peer gets: the artefact, raw counts (component, npts) of a record, and windows for the network."""
+    """What every peer gets: the artefact, raw counts (component, npts) of a record, and windows for the network.
+
+    Attributes
+    ----------
+    expected
+        The artefact's first output of the windows.
+    """
 
     path: Path
     session: Session
@@ -41,6 +51,7 @@ class Subject:
     sampling_rate: float
     windows: Float32
     stride: int
+    expected: Float32
 
     @property
     def manifest(self) -> Manifest:
@@ -146,7 +157,7 @@ def bench_peers(
         There is no such artefact.
     """
     paths = [find_model(name) for name in names] or list(embedded_models().values())
-    peers = {name: peer for name, peer in known_peers().items() if name not in without}
+    peers = [name for name in known_peers() if name not in without]
     watch = Watch(settings)
     rows: list[Row] = []
     notes = [f"{name}: left out" for name in without]
@@ -154,28 +165,26 @@ def bench_peers(
         session = open_session(path, settings)
         subject = _subject(path, session, settings, batch)
         name = title(session.manifest, settings)
-        runs: dict[str, Callable[[], object]] = {"seisedge": ours(subject)}
-        for peer, make in peers.items():
-            advance(f"{name}: {peer}", place / len(paths))
-            try:
-                run = make(subject)
-                if run is not None:
-                    run()
-            except ImportError as error:
-                notes.append(f"{peer}: not installed ({error.name})")
-                continue
-            except (RuntimeError, ValueError) as error:
-                notes.append(f"{name}: {peer}: cannot run it: {' '.join(str(error).split())[:200]}")
-                continue
-            if run is None:
-                notes.append(f"{name}: {peer}: does not apply to it")
-                continue
-            if peer in _WHOLE:
-                runs["seisedge, with preprocessing"] = ours_with_preprocessing(subject)
-            runs[peer] = run
-        rows += _rows(name, _in_turns(runs, settings), batch)
+        with ExitStack() as stack:
+            runs: dict[str, Callable[[], float]] = {"seisedge": _timed(ours(subject), settings)}
+            for peer in peers:
+                advance(f"{name}: {peer}", place / len(paths))
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                write_task(subject, peer, settings.engine, folder)
+                rival = stack.enter_context(closing(Rival(folder)))
+                if rival.problem:
+                    installed = not rival.problem.startswith("not installed")
+                    notes.append(f"{name}: {peer}: {rival.problem}" if installed else f"{peer}: {rival.problem}")
+                    continue
+                if peer in _WHOLE:
+                    runs["seisedge, with preprocessing"] = _timed(ours_with_preprocessing(subject), settings)
+                runs[peer] = rival.run
+            rows += _rows(name, _in_turns(runs, settings, notes), batch)
     columns = ("p50", "p99", "ratio")
-    note = f"Batch {batch}; one thread; in turns. The ratio is time over seisedge's: above 1 is slower than seisedge."
+    note = (
+        f"Batch {batch}; one thread; in turns, each peer in a process of its own. The ratio is time over seisedge's: "
+        "above 1 is slower than seisedge."
+    )
     section = Section("Peers", columns, tuple(rows), note, "bars", ("ratio",))
     notes = list(dict.fromkeys(notes))
     return watch.report("peers", [section], [], words={"batch": str(batch)}, notes=notes)
@@ -187,20 +196,36 @@ def _subject(path: Path, session: Session, settings: Settings, batch: int) -> Su
     staged = StagedModel(session, record, settings.clock)
     span = (manifest.window_samples + (batch - 1) * staged.stride) / manifest.sampling_rate
     counts = record.repeated(round((span + 1) * record.sampling_rate)).components(len(manifest.components.order))
-    return Subject(path, session, counts, record.sampling_rate, staged.windows(batch), staged.stride)
+    windows = staged.windows(batch)
+    expected = session.run(windows)[0]
+    return Subject(path, session, counts, record.sampling_rate, windows, staged.stride, expected)
 
 
-def _in_turns(runs: dict[str, Callable[[], object]], settings: Settings) -> dict[str, list[float]]:
-    """Run each in turn until the time is up, three rounds at least; the first round warms up."""
-    found: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
+def _timed(run: Callable[[], object], settings: Settings) -> Callable[[], float]:
+    def timed() -> float:
+        began = settings.clock()
         run()
+        return (settings.clock() - began) / 1e9
+
+    return timed
+
+
+def _in_turns(runs: dict[str, Callable[[], float]], settings: Settings, notes: list[str]) -> dict[str, list[float]]:
+    """Run each in turn until the time is up, three rounds at least after one to warm up; who ends is noted."""
+    found: dict[str, list[float]] = {name: [] for name in runs}
     end = settings.clock() + round(settings.limit_s * 1e9)
-    while len(next(iter(found.values()))) < 3 or settings.clock() < end:
-        for name, run in runs.items():
-            began = settings.clock()
-            run()
-            found[name].append((settings.clock() - began) / 1e9)
+    rounds = 0
+    while rounds < 4 or settings.clock() < end:
+        for name in tuple(found):
+            try:
+                seconds = runs[name]()
+            except ModelError as error:
+                notes.append(f"{name}: {error}")
+                del found[name]
+                continue
+            if rounds:
+                found[name].append(seconds)
+        rounds += 1
     return found
 
 

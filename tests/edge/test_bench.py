@@ -200,6 +200,23 @@ def test_the_rails_of_a_jetson_are_added(tmp_path: Path) -> None:
     assert EnergyMeter(tmp_path).finish().watts == pytest.approx(7.0)
 
 
+def test_the_rails_of_a_raspberry_pi_are_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = (
+        "     3V7_WL_SW_A current(0)=0.10000000A",
+        "       VDD_CORE_A current(7)=2.00000000A",
+        "     3V7_WL_SW_V volt(8)=3.70000000V",
+        "       VDD_CORE_V volt(15)=0.80000000V",
+        "          EXT5V_V volt(24)=5.15000000V",  # no current: what comes in, not what is used
+    )
+    tool = tmp_path / "vcgencmd"
+    tool.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines))
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = EnergyMeter(tmp_path).finish()
+    assert found.watts == pytest.approx(0.37 + 1.6)
+    assert "Raspberry Pi" in found.source
+
+
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
 def test_a_provider_that_is_missing_is_an_error(tiny_path: Path, provider: str) -> None:
     with pytest.raises(UsageError, match=rf"provider {provider}: this ONNX Runtime lacks it, found cpu"):
@@ -352,7 +369,9 @@ def test_a_slower_run_is_told_by_compare(tmp_path: Path) -> None:
 def test_what_the_machine_is_and_what_the_commands_take_is_shown() -> None:
     assert "kernels" in run("env").output
     for name in ("models", "chain", "capacity", "archive", "peers", "compare", "env"):
-        assert run(name, "--help").exit_code == 0
+        shown = run(name, "--help")
+        assert shown.exit_code == 0
+        assert f"edge-bench {name}" in shown.output.partition("Example")[2]
     assert run("models", "none.onnx").exit_code == 2
 
 

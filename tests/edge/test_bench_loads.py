@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from seisedge.edge import OrtSession
 from seisedge.edge.bench.budgets import read_budgets
 from seisedge.edge.bench.capacity import CapacityOptions, Stations, Trial, knee, run_trial
-from seisedge.edge.bench.chain import ChainOptions, Replay
-from seisedge.edge.bench.link import ArrivalTimes, Link, arrivals
+from seisedge.edge.bench.chain import SOURCES, ChainOptions, Replay
+from seisedge.edge.bench.feeds import ArrivalTimes, InProcess
+from seisedge.edge.bench.link import Link, arrivals
 from seisedge.edge.bench.records import STARTTIME_NS, made_record
 from seisedge.edge.bench.report import read_report
+from seisedge.edge.bench.wires import WIRES, over_wire
 from seisedge.edge.bench_cli import main
-from seisedge.edge.errors import UsageError
+from seisedge.edge.errors import DataError, UsageError
 
 ORDER = ("N", "E", "Z")
 
@@ -44,8 +46,13 @@ def run(*arguments: str) -> Result:
 def replay(session: OrtSession, link: Link, *, seconds: float = 20, wait_s: float = 5.0) -> Replay:
     clock = Hands()
     options = ChainOptions("tiny", link, stride=10, reorder_wait_s=wait_s)
-    found = Replay(session, options, clock, clock.sleep)
-    found.run(arrivals(made_record(), link, ORDER, seconds), lambda _: None, lambda _: None)
+    return replayed(session, options, clock, seconds)
+
+
+def replayed(session: OrtSession, options: ChainOptions, clock: Hands, seconds: float) -> Replay:
+    found = Replay(session, options)
+    paced = found.fill(arrivals(made_record(), options.link, ORDER, seconds))
+    found.run(InProcess(paced, clock, clock.sleep), lambda _: None, lambda _: None)
     return found
 
 
@@ -71,8 +78,7 @@ class Sleepyhead(Hands):
 def test_a_packet_that_is_taken_up_late_has_waited_in_the_queue(tiny_session: OrtSession) -> None:
     clock = Sleepyhead()
     link = Link(jitter_s=0.0)
-    found = Replay(tiny_session, ChainOptions("tiny", link, stride=10), clock, clock.sleep)
-    found.run(arrivals(made_record(), link, ORDER, 20), lambda _: None, lambda _: None)
+    found = replayed(tiny_session, ChainOptions("tiny", link, stride=10), clock, 20)
     spans = np.array(found.spans)[10:] / 1e9  # the first packet is due when the clock starts
     np.testing.assert_allclose(spans[:, 2], 0.05, atol=1e-6)
     assert spans[:, 1].max() < 1e-6
@@ -111,7 +117,10 @@ def test_a_link_loses_delays_and_reorders_as_told(seed: int, loss: float, reorde
 def test_a_sample_has_arrived_when_its_last_component_has() -> None:
     schedule = arrivals(made_record(seconds=2), Link(packet_s=1.0), ORDER, 2)
     last = max(each.due_ns for each in schedule if each.packet.starttime_ns == STARTTIME_NS)
-    assert ArrivalTimes(schedule, 3).of(STARTTIME_NS + 5) == last
+    times = ArrivalTimes(3)
+    for each in schedule:
+        times.add(each.delivery())
+    assert times.of(STARTTIME_NS + 5) == last
 
 
 @given(st.integers(0, 5000), st.integers(1, 300))
@@ -195,13 +204,55 @@ def test_the_chain_runs(tiny_path: Path, tmp_path: Path) -> None:
         "1",
         "--stride",
         "10",
+        "--reorder",
+        "0.05",
         "--json",
         str(path),
     )
     assert done.exit_code == 0, done.output
     report = read_report(path)
-    assert [row.name for row in report.sections[0].rows][-1] == "the whole"
-    assert {each.name for each in report.verdicts} == {"eew-onsite", "eew-network", "monitoring", "batch"}
+    budgets = ("eew-onsite", "eew-network", "monitoring", "batch")
+    assert {each.name for each in report.verdicts} == {f"{name}, {source}" for name in budgets for source in SOURCES}
+    for source in SOURCES:
+        (section,) = (each for each in report.sections if each.title == f"{source}: from capture to publication")
+        assert [row.name for row in section.rows][-1] == "the whole"
+        assert section.rows[-1].figures["p50"].value < 2
+
+
+@pytest.mark.parametrize("name", WIRES)
+def test_a_wire_brings_every_packet_that_was_sent_and_never_before_it_was(name: str) -> None:
+    link = Link(packet_s=0.1, delay_s=0.01, jitter_s=0.005, loss=0.1, reorder=0.1, seed=4)
+    schedule = arrivals(made_record(), link, ORDER, 1.5)
+    with over_wire(name, schedule, ORDER, 100.0) as feed:
+        found = list(feed)
+        late, under_way = feed.lateness()
+        assert feed.problem == ""
+    assert len(under_way) == len(late) == len(schedule)
+    assert min(late) >= 0
+    assert min(under_way) > 0
+    sent = {(each.component, each.packet.starttime_ns): each for each in schedule}
+    assert {(each.component, each.packet.starttime_ns) for each in found} == sent.keys()
+    for each in found:
+        was = sent[each.component, each.packet.starttime_ns]
+        np.testing.assert_array_equal(each.packet.samples, was.packet.samples)
+        assert was.due_ns < each.arrived_ns
+
+
+def test_a_sender_that_ends_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = arrivals(made_record(), Link(), ORDER, 1)
+    monkeypatch.setattr("sys.executable", "/bin/true")
+    with pytest.raises(DataError, match="has ended"), over_wire("udp-native", schedule, ORDER, 100.0):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "packet_s", "letters", "word"),
+    [("seedlink", 5.0, ORDER, "shorter"), ("udp-datacast", 0.1, ("Z1",), "--source")],
+)
+def test_what_a_wire_cannot_carry_is_refused(name: str, packet_s: float, letters: tuple[str, ...], word: str) -> None:
+    schedule = arrivals(made_record(), Link(packet_s=packet_s), letters, 10)
+    with pytest.raises(UsageError, match=word), over_wire(name, schedule, letters, 100.0):
+        pass
 
 
 def test_capacity_runs(tiny_path: Path) -> None:
