@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CARDS = ROOT / "docs" / "models"
 SCORES = CARDS / "evaluation.json"
 LOCK = Path(models.__file__).parent / "lock.json"
-_LEFT_OUT = frozenset({"curve", "residuals_s", "reliability", "by_source", "by_sensor", "picks_at_recall"})
+_LEFT_OUT = frozenset({"command", "curve", "residuals_s", "reliability", "by_source", "by_sensor", "picks_at_recall"})
 
 _ABOUT = {
     "edge-picker": "P and S for every sample of a three-component or vertical-only stream; the default.",

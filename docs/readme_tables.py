@@ -10,11 +10,11 @@ from pathlib import Path
 from bench_table import bench_table
 
 from seisedge.edge import models
-from seisedge.edge.session import OrtSession
 from seisedge.export.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+SCORES = ROOT / "docs" / "models" / "evaluation.json"
 SCAN = ROOT / "benchmarks" / "results" / "scan_ridgecrest.json"
 
 
@@ -30,22 +30,20 @@ def model_table() -> str:
 
 
 def quality_table() -> str:
-    """What the embedded models reached on labels that they were not trained on."""
+    """What the embedded models reach on labels that they were not trained on."""
     rows = [
-        "| model | labels | phase | F1 | precision | recall | mean abs. residual |",
-        "|---|---|---|---:|---:|---:|---:|",
+        "| model | phase | F1 | precision | recall | F1 within 0.1 s | mean abs. residual |",
+        "|---|---|---:|---:|---:|---:|---:|",
     ]
-    for name, path in models.embedded_models().items():
-        quality = OrtSession(path).manifest.verification.quality
-        for labels in ("validation", "validation_manual"):
-            for phase in ("P", "S"):
-                f1, precision, recall, residual = (
-                    quality[f"{labels}_{phase}_{figure}"] for figure in ("f1", "precision", "recall", "residual_s")
-                )
-                rows.append(
-                    f"| `{name}` | {labels.replace('_', ', ')} | {phase} | {f1:.3f} | {precision:.3f} | "
-                    f"{recall:.3f} | {residual:.3f} s |"
-                )
+    found = json.loads(SCORES.read_text(encoding="utf-8"))
+    own = models.embedded_models()
+    for each in found["labelled"]:
+        near, wide = each["at"]["0.1"], each["at"]["0.5"]
+        name = f"`{each['picker']}`" if each["picker"].split()[0] in own else each["picker"]
+        rows.append(
+            f"| {name} | {each['phase']} | {wide['f1']:.3f} | {wide['precision']:.3f} | {wide['recall']:.3f} | "
+            f"{near['f1']:.3f} | {wide['mean_absolute_residual_s']:.3f} s |"
+        )
     return "\n".join(rows)
 
 

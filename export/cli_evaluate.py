@@ -105,7 +105,7 @@ def _pickers(artefacts: tuple[str, ...], picks: tuple[str, ...], *, sta_lta: boo
         found.append(FilePicker(name, Path(path)))
     for each in artefacts:
         session = OrtSession(models.find_model(each), any_target=True)
-        name = f"{Path(each).stem} {session.manifest.quantization.precision}"
+        name = f"{Path(each).stem.partition(':')[0]} {session.manifest.quantization.precision}"
         found.append(ArtefactPicker(name, session))
     if sta_lta:
         found.append(StaLtaPicker())

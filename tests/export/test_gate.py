@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx
 import pytest
 import small_networks
+from onnx import TensorProto
 from shared_data import SHARED, needs_shared
 
 from seisedge.edge.manifest import METADATA_KEY, Manifest, Quantization, read_manifest
@@ -102,7 +103,8 @@ def _spoilt(candidate: Candidate) -> Candidate:
     """The candidate with another bias in its first convolution."""
     graph = onnx.ModelProto()
     graph.CopyFrom(candidate.graph)
-    small_networks.change_constant(graph, "b1_q", lambda b: b + 20_000)
+    bias = next(each.name for each in graph.graph.initializer if each.data_type == TensorProto.INT32)
+    small_networks.change_constant(graph, bias, lambda b: b + 20_000)
     return dataclasses.replace(candidate, graph=graph)
 
 
