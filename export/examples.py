@@ -33,7 +33,7 @@ class ExampleOptions:
         of continuous data anywhere; at false picks of an earlier state of the network.
     """
 
-    label_widths_s: dict[str, float] = field(default_factory=lambda: {"P": 0.06, "S": 0.1})
+    label_widths_s: dict[str, float] = field(default_factory=lambda: {"P": 0.1, "S": 0.1})
     shares: tuple[float, float, float, float, float] = (0.5, 0.12, 0.13, 0.15, 0.1)
     stretch: float = 0.3
     superpose_event: float = 0.25
@@ -47,7 +47,7 @@ class ExampleOptions:
     coarse_counts: float = 0.08
     narrow_band: float = 0.15
     glitch: float = 0.12
-    burst: float = 0.12
+    burst: float = 0.0
     starts_late: float = 0.04
 
 
