@@ -23,6 +23,11 @@ _RECORD = re.compile(rb"[0-9 \0]{6}[DRQM][ \0]|MS\x03")
 _LONGEST_MARK = 8
 
 
+def _dated(start: bytes) -> bool:
+    """Whether a start time, year first, makes sense in big-endian order, as `record_length` wants it."""
+    return 1900 <= start[0] << 8 | start[1] <= 2100 and 1 <= start[2] << 8 | start[3] <= 366
+
+
 @final
 class MiniSeedDecoder:
     """Bytes of a file, a pipe or a socket, in any portions → packets; text records are passed over.
@@ -110,9 +115,9 @@ class MiniSeedDecoder:
 
     def _said(self) -> int | None:
         """Bytes of the record by itself: 0: it does not say, -1: it is broken, None: more bytes are needed to tell."""
-        quick = self._buffer[self._used + 46 : self._used + 55]  # the place of most records' blockette 1000
-        if quick.startswith(_BLOCKETTE_1000_FIRST) and len(quick) == 9 and 7 <= quick[8] <= 20:
-            length = 1 << quick[8]
+        quick = self._buffer[self._used + 20 : self._used + 55]  # from the year to the place of most blockettes 1000
+        if quick[26:].startswith(_BLOCKETTE_1000_FIRST) and len(quick) == 35 and 7 <= quick[34] <= 20 and _dated(quick):
+            length = 1 << quick[34]
             return length if length <= self._max_record else -1
         head = self._buffer[self._used : self._used + _LONGEST_HEAD]
         try:

@@ -10,6 +10,7 @@ import numpy as np
 import packets
 import pytest
 from packets import START_NS, packet
+from wire_laws import decode_all
 
 from seisedge.firmware_bridge import (
     MiniSeedDecoder,
@@ -119,6 +120,19 @@ def test_a_record_that_claims_more_than_allowed_is_damage() -> None:
     decoder.feed(bytes(huge[:2048]))
     with pytest.raises(WireError):
         decoder.next_packet()
+
+
+@pytest.mark.parametrize("portion", [1, 50, 100, 512, 5000])
+def test_a_year_that_cannot_be_is_damage_in_any_portions(portion: int) -> None:
+    """The library reads 1764 from a whole header, but a part of one does not tell it from damage."""
+    first, second = (
+        packets.records(packet(COUNTS[:100]), version=2),
+        packets.records(packet(COUNTS[100:200]), version=2),
+    )
+    stream = first[0][:20] + struct.pack(">H", 1764) + first[0][22:] + second[0]
+    found, damage = decode_all(MiniSeedDecoder, [stream[at : at + portion] for at in range(0, len(stream), portion)])
+    assert [each.samples.size for each in found] == [100]
+    assert damage == 1
 
 
 def test_text_is_passed_over() -> None:
