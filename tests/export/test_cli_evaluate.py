@@ -69,7 +69,7 @@ def test_an_embedded_model_is_judged_through_its_stream(folder: Path, tmp_path: 
 @needs_shared
 def test_real_records_of_all_kinds(tmp_path: Path) -> None:
     done = run(
-        "edge-picker", "--choose", "own", "--report", "",
+        "edge-picker:fp32", "--choose", "own", "--report", "",
         "--data", SHARED / "labelled",
         "--continuous", f"{SHARED / 'mseed' / 'salton_20201001'},2020-10-01T00:01:30,2020-10-01T00:02:30",
         "--mems", f"{SHARED / 'mems' / 'openeew_int16.npz'},2018_2_16/00",
@@ -91,8 +91,8 @@ def test_real_records_of_all_kinds(tmp_path: Path) -> None:
         (("--no-sta-lta", "--data", "DATA"), "found nothing to evaluate"),
         (("edge-picker", "--data", "DATA", "--labels", "manul"), "--labels: found 'manul', labelled_train has manual"),
         (("edge-picker", "--data", "DATA", "--report", "test"), "labelled_test.npz: no such file"),
-        (("edge-picker", "--data", "DATA", "--reference", "best"), "wanted one of edge-picker fp32, STA/LTA"),
-        (("edge-picker", "edge-picker", "--data", "DATA"), "found two pickers named 'edge-picker fp32'"),
+        (("edge-picker:fp32", "--data", "DATA", "--reference", "best"), "wanted one of edge-picker fp32, STA/LTA"),
+        (("edge-picker:fp32", "edge-picker:fp32", "--data", "DATA"), "found two pickers named 'edge-picker fp32'"),
         (("--picks", "picks.csv", "--data", "DATA"), "wanted NAME=FILE"),
         (("--picks", "a=no.csv", "--data", "DATA"), "--picks a: no.csv: no such file"),
         (("edge-picker", "--choose", "val", "--continuous", "DATA"), "--choose val: found no --data"),
