@@ -27,6 +27,7 @@ from seisedge.export.zoo import Entry, Weights, ZooRow, examine
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "zoo"
+EMULATED = Path(__file__).parent / "results" / "emulated_cpus.json"
 PAGE = ROOT / "docs" / "zoo.md"
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -85,7 +86,26 @@ def page() -> str:
         "GPUs. What does not pass has no file.\n\n"
         f"Measured on: {'; '.join(machines)}.\n"
     )
-    return head + "".join(section(row) for row in found)
+    return head + "".join(section(row) for row in found) + elsewhere()
+
+
+def elsewhere() -> str:
+    """What int8 files give on emulated processors, where `make emulated` has run."""
+    if not EMULATED.is_file():
+        return ""
+    found: dict[str, dict[str, float]] = json.loads(EMULATED.read_text(encoding="utf-8"))
+    rows = [
+        f"| `{name.split()[0]}` | {name.split()[1]} | {each['from here']:.1g} | {each['int8 from fp32']:.2g} |"
+        for name, each in found.items()
+    ]
+    return (
+        "\n## int8 on other processors\n\n"
+        "`make emulated`: the same file and input here and on an emulated processor of its class, a Haswell (AVX2 "
+        "without VNNI) or a Cortex-A76; the largest difference in units of the outputs' scale (aim: 0.001), and how far "
+        "int8 is from fp32 there. Where it is more, float parts between the integers (a softmax, a sigmoid) differ in "
+        "the last bit from processor to processor and tip a rounding.\n\n"
+        "| model | for | between processors | int8 from fp32 |\n|---|---|---:|---:|\n" + "\n".join(rows) + "\n"
+    )
 
 
 def read_row(path: Path) -> ZooRow:
