@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from seisedge.firmware_bridge.on_demand import imported
 
 if TYPE_CHECKING:
     from seisedge.firmware_bridge import Packet
@@ -78,9 +79,5 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for, when it is asked for: a process starts with the files that it uses alone."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found: object = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    globals()[name] = found
-    return found
+    """Import what is asked for, when it is asked for."""
+    return imported(__name__, _HOMES, name)
