@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seisedge.edge.errors import UsageError
+from seisedge.edge.strict import read
 
 from .cli_parts import FILE, examples, reports_errors
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:  # torch comes with them
     from .records import Continuous
     from .registry import Model
     from .train_job import TrainJob
+    from .train_picker import PickerOptions
 
 _EPOCHS, _STEPS = 120, 12000
 
@@ -26,6 +29,7 @@ _EPOCHS, _STEPS = 120, 12000
         "edge-export train seismo-performer --data labelled/ -o mine.onnx",
         "edge-export train spec-cnn --data labelled/ --epochs 40 --threads 2 -o mine.onnx",
         "edge-export train edge-picker --data labelled/ --continuous cx/,,2014-05-01T09:00 --state cx.pt -o mine.onnx",
+        "edge-export train edge-picker --data labelled/ --teacher first.npz --teacher second.npz -o mine.onnx",
     )
 )
 @click.argument("model")
@@ -43,6 +47,8 @@ _EPOCHS, _STEPS = 120, 12000
 )
 @click.option("--mems", type=FILE, help="Long int16 records (.npz) with NAME_picks.csv. Values per sample only.")
 @click.option("--leave-out", default="", metavar="ID,...", help="Records of --mems whose ids begin so are not used.")
+@click.option("--teacher", multiple=True, type=FILE, help="Weights of MODEL that teach too; may be given again.")
+@click.option("--options", type=FILE, help="JSON of options, as in a training's record. Values per sample only.")
 @click.option("--state", type=FILE, help="File for the state: a stopped training goes on. Values per sample only.")
 @reports_errors
 def train(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -56,13 +62,16 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
     continuous: tuple[str, ...],
     mems: Path | None,
     leave_out: str,
+    teacher: tuple[Path, ...],
+    options: Path | None,
     state: Path | None,
 ) -> None:
     """Fit MODEL on labelled windows and write an artefact with its training record.
 
     Ctrl-C ends the training early and exports what was learnt.
     """
-    from .registry import find  # noqa: PLC0415 - torch comes with it
+    from .picker_job import PickerData, PickerJob  # noqa: PLC0415 - torch comes with it
+    from .registry import find  # noqa: PLC0415
 
     row = find(model)
     if row.recipe.outputs[0].kind == "sample_probability":
@@ -70,10 +79,13 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
             raise UsageError(f"--epochs: {model} gives values per sample, wanted --steps")
         archives = tuple(_archive(each) for each in continuous)
         left_out = tuple(filter(None, leave_out.split(",")))
-        length = steps or _STEPS
-        job: PickerJob | TrainJob = _picker_job(row, data, archives, mems, left_out, seed, length, threads, state)
+        wanted = PickerData(data, archives, mems, left_out, teacher)
+        chosen = _options(options, seed, steps)
+        length = chosen.steps
+        job: PickerJob | TrainJob = PickerJob(row, wanted, chosen, threads=threads, state=state)
     else:
-        given = {"--steps": steps, "--continuous": continuous, "--mems": mems, "--state": state}
+        given: dict[str, object] = {"--steps": steps, "--continuous": continuous, "--mems": mems, "--state": state}
+        given |= {"--teacher": teacher, "--options": options}
         if stranger := next((name for name, value in given.items() if value), None):
             raise UsageError(f"{stranger}: {model} gives classes per window, which are trained by --epochs alone")
         length = epochs or _EPOCHS
@@ -94,22 +106,18 @@ def _class_job(model: Model, data: Path, seed: int, epochs: int, threads: int) -
     return TrainJob(model, data, seed=seed, epochs=epochs, threads=threads)
 
 
-def _picker_job(  # noqa: PLR0913, PLR0917 - what the command was given
-    model: Model,
-    data: Path,
-    archives: tuple[Continuous, ...],
-    mems: Path | None,
-    left_out: tuple[str, ...],
-    seed: int,
-    steps: int,
-    threads: int,
-    state: Path | None,
-) -> PickerJob:
-    from .picker_job import PickerData, PickerJob  # noqa: PLC0415
+def _options(path: Path | None, seed: int, steps: int | None) -> PickerOptions:
+    """What the file says, the command's own options first."""
     from .train_picker import PickerOptions  # noqa: PLC0415
 
-    wanted = PickerData(data, archives, mems, left_out)
-    return PickerJob(model, wanted, PickerOptions(seed=seed, steps=steps), threads=threads, state=state)
+    given: dict[str, object] = {"steps": _STEPS}
+    if path is not None:
+        try:
+            given |= json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError) as error:
+            raise UsageError(f"{path}: found no JSON object ({error}), wanted options of a training") from error
+    given |= {"seed": seed} | ({"steps": steps} if steps else {})
+    return read(PickerOptions, given, str(path))
 
 
 def _run(job: PickerJob | TrainJob, output: Path, length: int) -> None:

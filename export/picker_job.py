@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from seisedge.edge.preprocess import Preprocess
 
@@ -18,6 +19,7 @@ from .registry import Model
 from .train_job import draft_manifest
 from .train_picker import PickerOptions, PickerTraining, Progress
 from .trained import Trained, TrainRecord, write_trained
+from .weights import load_weights
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,15 @@ class PickerData:
         Long records of MEMS sensors, `.npz` with its picks beside it; None for none.
     left_out
         Beginnings of the ids of those that are kept for validation.
+    teachers
+        Files of weights of the same network, whose outputs teach beside the labels.
     """
 
     labelled: Path
     continuous: tuple[Continuous, ...] = ()
     mems: Path | None = None
     left_out: tuple[str, ...] = ()
+    teachers: tuple[Path, ...] = ()
 
 
 class PickerJob:
@@ -54,6 +59,8 @@ class PickerJob:
     ------
     TrainingDataError
         The data are not there or not in their form, or the state is of another training.
+    WeightError
+        A teacher's file holds no weights of this network.
     """
 
     def __init__(
@@ -69,7 +76,8 @@ class PickerJob:
         )
         self._records = tuple(self._read(data))
         self._more_data = _digests(data)
-        self._training = PickerTraining(model.build(), self._preprocess, self._records, options)
+        network, teachers = model.build(), tuple(_teacher(model, each) for each in data.teachers)
+        self._training = PickerTraining(network, self._preprocess, self._records, options, teachers)
         if state is not None and state.exists():
             self._training.load(state)
         self._seconds = 0.0
@@ -117,11 +125,17 @@ class PickerJob:
             yield from mems_records(data.mems, self._preprocess, left_out=data.left_out)
 
 
+def _teacher(model: Model, weights: Path) -> nn.Module:
+    network = model.build()
+    load_weights(weights, network)
+    return network
+
+
 def _digests(data: PickerData) -> dict[str, str]:
     found = {archive.folder.name: _digest_of(sorted(archive.folder.glob("*"))) for archive in data.continuous}
     if data.mems is not None:
         found[data.mems.name] = _digest_of([data.mems])
-    return found
+    return found | {f"teacher {each.name}": _digest_of([each]) for each in data.teachers}
 
 
 def _digest_of(paths: list[Path]) -> str:

@@ -51,6 +51,9 @@ class PickerOptions:
         Of an example; the network has no length of its own, and the recipe's window may be shorter.
     mine_every, mined_records
         Steps from search to search for false picks, and how many records are searched.
+    taught
+        Share of the loss that teachers have: what they make of the very example, as it was changed. An arrival that
+        noise buried is a label still, and not one that they would pick; where nothing is known they know something.
     """
 
     seed: int = 0
@@ -63,6 +66,7 @@ class PickerOptions:
     warm_up: float = 0.08
     mine_every: int = 1000
     mined_records: int = 250
+    taught: float = 0.5
     examples: ExampleOptions = field(default_factory=ExampleOptions)
 
 
@@ -77,10 +81,19 @@ class PickerTraining:
         Of the recipe; its window steps are what examples go through.
     records
         What examples are drawn from.
+    teachers
+        Networks of the same inputs and outputs; the mean of their probabilities teaches (Hinton et al., "Distilling
+        the knowledge in a neural network", 2015; Beyer et al., "Knowledge distillation: a good teacher is patient and
+        consistent", 2022).
     """
 
     def __init__(
-        self, module: nn.Module, preprocess: Preprocess, records: tuple[Record, ...], options: PickerOptions
+        self,
+        module: nn.Module,
+        preprocess: Preprocess,
+        records: tuple[Record, ...],
+        options: PickerOptions,
+        teachers: tuple[nn.Module, ...] = (),
     ) -> None:
         manifest = _manifest_of_examples(preprocess.manifest, options.window_samples)
         self._preprocess, self._records, self._options = Preprocess(manifest), records, options
@@ -93,7 +106,7 @@ class PickerTraining:
             labels=manifest.outputs[0].labels,
             vertical=manifest.components.order.index("Z"),
         )
-        self._module = module
+        self._module, self._teachers = module, tuple(each.eval() for each in teachers)
         self._average = torch.optim.swa_utils.AveragedModel(
             module,
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(options.average),  # type: ignore[no-untyped-call]  # torch
@@ -166,8 +179,7 @@ class PickerTraining:
 
     def _update(self, inputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> float:
         self._module.train()
-        errors = functional.binary_cross_entropy_with_logits(_logits(self._module, inputs), targets, reduction="none")
-        loss = (errors * weights).mean() * _LOSS_SCALE
+        loss = self._loss(_logits(self._module, inputs), inputs, targets, weights) * _LOSS_SCALE
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         nn.utils.clip_grad_norm_(self._module.parameters(), 1.0)
@@ -176,6 +188,19 @@ class PickerTraining:
         self._average.update_parameters(self._module)
         self.step += 1
         return float(loss.detach())
+
+    def _loss(
+        self, scores: torch.Tensor, inputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
+    ) -> torch.Tensor:
+        """Cross-entropy with the labels where they are known, and with what the teachers say everywhere."""
+        errors = functional.binary_cross_entropy_with_logits(scores, targets, reduction="none")
+        labelled = (errors * weights).mean()
+        if not self._teachers:
+            return labelled
+        with torch.no_grad():
+            said = torch.stack([torch.sigmoid(_logits(each, inputs)) for each in self._teachers]).mean(dim=0)
+        taught = functional.binary_cross_entropy_with_logits(scores, said)
+        return (1 - self._options.taught) * labelled + self._options.taught * taught
 
     def search_false_picks(self) -> None:
         """Run the average over records that are no labelled events, and remember where it picks nothing."""

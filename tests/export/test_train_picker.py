@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,11 +155,57 @@ def test_the_command_writes_an_artefact_and_its_record(tmp_path: Path) -> None:
     assert session.manifest.verification.quality == record["scores"]
 
 
+class _Says(nn.Module):
+    """Says the same everywhere: P surely, S surely not."""
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.stack((torch.full_like(x[:, 0], 9.0), torch.full_like(x[:, 0], -9.0)), dim=1)
+
+
+def test_teachers_are_believed_where_labels_are_not_known(preprocess: Preprocess, records: tuple[Record, ...]) -> None:
+    unknown: tuple[tuple[str | None, float, float], ...] = ((None, 0.0, 1e9),)
+    puzzles = tuple(dataclasses.replace(each, kind="continuous", arrivals=(), unknown=unknown) for each in records)
+    examples = dataclasses.replace(OPTIONS.examples, shares=(0.0, 0.0, 0.0, 1.0, 0.0), superpose_event=0.0)
+    options = dataclasses.replace(OPTIONS, steps=30, average=0.5, examples=examples)
+    training = PickerTraining(EdgePicker(), preprocess, puzzles, options, (_Says(), _Says()))
+    training.run()
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 3, 2560)).astype(np.float32))
+    with torch.inference_mode():
+        said = training.trained(x)
+    assert said[..., 0].mean() > 0.5 + 0.2 > said[..., 1].mean()
+
+
+def test_the_options_of_a_record_can_be_given_again(tmp_path: Path) -> None:
+    folder, output = write_labelled(tmp_path / "labelled"), tmp_path / "picker.onnx"
+    (tmp_path / "o.json").write_text(json.dumps({"batch": 8, "steps": 3, "examples": {"burst": 0.25}}))
+    command = ["train", "edge-picker", "--data", str(folder), "--options", str(tmp_path / "o.json")]
+    done = CliRunner().invoke(main, [*command, "-o", str(output)])
+    assert done.exit_code == 0, done.output
+    weights = output.with_suffix(".npz")
+    done = CliRunner().invoke(
+        main, [*command, "--steps", "1", "--teacher", str(weights), "-o", str(tmp_path / "b.onnx")]
+    )
+    assert done.exit_code == 0, done.output
+    first, second = (json.loads(each.read_text()) for each in (output.with_suffix(".json"), tmp_path / "b.json"))
+    assert (first["options"]["batch"], first["options"]["steps"], second["options"]["steps"]) == (8, 3, 1)
+    assert first["options"]["examples"]["burst"] == 0.25
+    assert second["data_digests"]["teacher picker.npz"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def test_options_that_are_none_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "o.json").write_text(json.dumps({"bach": 8}))
+    command = ["train", "edge-picker", "--data", str(tmp_path), "--options", str(tmp_path / "o.json")]
+    done = CliRunner().invoke(main, [*command, "-o", str(tmp_path / "x.onnx")])
+    assert "unknown key 'bach'; did you mean 'batch'?" in done.output
+    assert done.exit_code != 0
+
+
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
         ("edge-picker", ["--epochs", "3"], "--epochs: edge-picker gives values per sample, wanted --steps"),
         ("seismo-performer", ["--steps", "3"], "--steps: seismo-performer gives classes per window"),
+        ("spec-cnn", ["--teacher", "a.npz"], "--teacher: spec-cnn gives classes per window"),
     ],
 )
 def test_options_of_the_other_kind_of_training_are_refused(
