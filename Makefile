@@ -61,6 +61,9 @@ test-jit: setup $(LIBRARY) ## the kernel tests on what numba compiles here, not 
 test-nojit: setup $(LIBRARY) ## the kernel tests on the uncompiled functions: an index past the end shows here
 	SEISEDGE_KERNELS=plain $(BIN)/python -m pytest -m "not long" tests/kernels
 
+fuzz: setup $(LIBRARY) ## ten thousand cases of damage for every decoder of a wire format (two minutes)
+	$(BIN)/python -m pytest -m long tests/firmware_bridge/test_wire_fuzz.py
+
 kernels: $(LIBRARY) ## compile the kernels ahead of time into the package, for this machine
 
 firmware: setup ## the kernels as objects for microcontrollers, with a header: build/firmware/
@@ -116,6 +119,6 @@ demo: $(VENV)/.demo ## picks of a real record, with a picture: demo/picks.png
 demo-daemon: $(VENV)/.demo ## a real record, live, into a daemon on loopback: picks and the page
 	$(BIN)/python docs/daemon_demo.py
 
-check: lint types test test-jit test-nojit test-install ## all that CI runs
+check: lint types test test-jit test-nojit fuzz test-install ## all that CI runs
 
-.PHONY: cards bench-quick bench-artefacts help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo demo-daemon check bench-kernels startup firmware-qemu
+.PHONY: fuzz cards bench-quick bench-artefacts help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo demo-daemon check bench-kernels startup firmware-qemu

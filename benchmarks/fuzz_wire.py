@@ -1,11 +1,11 @@
 """Mutation fuzzing of every decoder, long: packets or `WireError`, memory bounded, the next good frame found.
 
-    python benchmarks/fuzz_wire.py                 a million cases over all decoders: an hour or so on one core
+    python benchmarks/fuzz_wire.py                 a million cases over all decoders: ten minutes on one core
     python benchmarks/fuzz_wire.py --cases 20000 --only palert-1 --seed 7
 
-The cases are those of tests/wire_fuzz.py, of which `make test` runs ten thousand. What is done is written to
-benchmarks/results/fuzz_wire.json after each portion: Ctrl-C loses nothing, and the next run goes on from there, unless
-a decoder has changed since. A failure names the seed of its case and ends the run.
+The cases are those of tests/wire_fuzz.py, of which `make test` runs ten thousand and `make fuzz` so many of each
+decoder. What is done is written to benchmarks/results/fuzz_wire.json after each portion: Ctrl-C loses nothing, and the
+next run goes on from there, unless a decoder has changed since. A failure names the seed of its case and ends the run.
 """
 
 from __future__ import annotations

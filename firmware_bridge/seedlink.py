@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, final
 
 from .errors import WireError
@@ -103,6 +103,9 @@ class SeedLinkClient:
         Items to ask for before the data, such as `ID`, `STATIONS` or `STREAMS`.
     version
         3 or 4 to insist on it; None for the newest that the server has.
+    counted
+        In which version the numbers of `stations` were heard; a server of the other one is not asked by them. None for
+        the version that will be spoken.
     credentials
         For AUTH, which exists in version 4 only.
     fetch
@@ -117,6 +120,7 @@ class SeedLinkClient:
         *,
         info: Sequence[str] = (),
         version: Version | None = None,
+        counted: Version | None = None,
         credentials: Credentials | None = None,
         fetch: bool = False,
         streams: bool = True,
@@ -125,6 +129,7 @@ class SeedLinkClient:
         self._stations, self._info, self._wanted = tuple(stations), tuple(info), version
         self._credentials, self._fetch, self._streams, self._agent = credentials, fetch, streams, agent
         self._version: Version = version or 3
+        self._counted = counted
         self._buffer, self._out = bytearray(), bytearray(b"HELLO\r\n")
         self._events: deque[Event] = deque()
         self._hello: list[str] = []
@@ -263,6 +268,8 @@ class SeedLinkClient:
         if not self._streams:
             return
         requests = self._stations or (StationRequest(),)
+        if self._counted not in (None, self._version):
+            requests = tuple(replace(each, after=None) for each in requests)
         # A server without wildcards, such as a sensor's own, is asked for its only station.
         lone = len(requests) == 1 and requests[0].station_id == ALL_STATIONS
         single = self._version == 3 and lone and "NSWILDCARD" not in capabilities

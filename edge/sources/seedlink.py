@@ -150,7 +150,11 @@ class SeedLinkSource:
             if version is None and self._after and self._spoken == 3:
                 version = 3  # sequence numbers of one version mean nothing in the other
             client = SeedLinkClient(
-                self._continued(), version=version, credentials=self._credentials, fetch=self._fetch
+                self._continued(),
+                version=version,
+                counted=self._spoken,
+                credentials=self._credentials,
+                fetch=self._fetch,
             )
             while True:
                 writer.write(client.bytes_to_send())
@@ -261,7 +265,7 @@ def _credentials(url: SourceUrl, *, is_tls: bool) -> UserPassword | WebToken | N
     return WebToken(token) if token is not None else UserPassword(url.user, password or "")
 
 
-def _read_position(url: SourceUrl, resume: str | None) -> tuple[int | None, dict[str, int]]:
+def _read_position(url: SourceUrl, resume: str | None) -> tuple[Literal[3, 4] | None, dict[str, int]]:
     if resume is None:
         return None, {}
     unreadable = UsageError(f"source {url.text}: found position {resume[:60]!r}, wanted one of this source")

@@ -126,11 +126,14 @@ def test_a_server_that_counts_from_the_last_packet_repeats_nothing(version: Lite
 def test_a_server_that_speaks_another_version_is_not_asked_by_the_old_numbers() -> None:
     async def scenario() -> None:
         async with serving(CONTENT, versions=(3,)) as server:
-            position = json.dumps({"version": 4, "after": {"XX_TEST": 10**12}})
+            position = json.dumps({"version": 4, "after": {"XX_TEST": 10**12, "XX_GONE": 10**12}})
             source = source_of(f"{server.url}?streams=XX_TEST:HHZ", position)
             assert len(await take(source, 2)) == 2
             assert "another version" in source.counts.last_problem
-            assert json.loads(source.position or "")["version"] == 3
+            assert "DATA" in server.commands
+            assert not [each for each in server.commands if each.startswith("DATA ")]
+            position = json.loads(source.position or "")
+            assert (position["version"], set(position["after"])) == (3, {"XX_TEST"})
 
     run(scenario())
 

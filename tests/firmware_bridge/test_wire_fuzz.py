@@ -9,12 +9,17 @@ from wire_fuzz import fuzz, mutate, seeded
 
 from seisedge.firmware_bridge import Packet, WireError
 
-CASES = 500  # of each of twenty decoders: ten thousand
-
 
 @pytest.mark.parametrize("name", FUZZED)
 def test_damage_gives_packets_or_a_wire_error_and_the_next_good_frame(name: str) -> None:
-    fuzz(name, CASES, seed=1)
+    fuzz(name, 500, seed=1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", FUZZED)
+def test_ten_thousand_cases_of_damage(name: str) -> None:
+    for portion in range(20):
+        fuzz(name, 500, seed=2_000_000 + portion)
 
 
 def test_mutations_follow_from_the_seed_and_are_of_every_kind() -> None:
