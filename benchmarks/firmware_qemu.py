@@ -243,9 +243,10 @@ def spectra(x: k.Float32) -> None:
     transform = k.frame_transform(16)
     out = np.zeros((6, 4, 9, 3), np.float32)
     for count in (1, 6):
-        k.spectrogram_windows(
-            x, 3, count, stride=10, width=70, hop=16, transform=transform, floor_db=-50.0, divisor=50.0, out=out[:count]
+        scratch = k.spectrogram_scratch(
+            3, stride=10, width=70, hop=16, transform=transform, floor_db=-50.0, divisor=50.0
         )
+        k.spectrogram_windows_into(x, scratch, out[:count], first=3)
     k.frame_levels_into(x, 0, 16, transform, np.zeros((8, 9, 3), np.float32))
     image = k.spectrogram_image(150, frame_samples=32, hop=16, taper_fraction=0.25, range_db=60.0, size=(20, 24))
     k.spectrogram_image_into(x, image, np.zeros((3, 20, 24), np.float32))

@@ -256,15 +256,12 @@ def spectrograms() -> dict[str, Calls]:
     """Levels of a window of 400 samples; as one of 128 that share their frames, the time is of one."""
     x = np.random.default_rng(0).standard_normal((3, 1670)).astype(np.float32)
     transform = k.frame_transform(64)
-    out = np.zeros((128, 22, 33, 3), np.float32)
-    scratch = k.spectrogram_scratch(3, stride=10, width=400, hop=16, transform=transform)
+    outs = {count: np.zeros((count, 22, 33, 3), np.float32) for count in (1, 128)}
+    scratch = k.spectrogram_scratch(3, stride=10, width=400, hop=16, transform=transform, floor_db=-50.0, divisor=50.0)
     stft = signal.ShortTimeFFT(signal.get_window("hann", 64), 16, 100.0)
 
     def ours(count: int) -> None:
-        k.spectrogram_windows(
-            x, 0, count, stride=10, width=400, hop=16, transform=transform,
-            floor_db=-50.0, divisor=50.0, out=out[:count], scratch=scratch,
-        )  # fmt: skip
+        k.spectrogram_windows_into(x, scratch, outs[count])
 
     def scipy(count: int) -> None:
         for first in range(0, 10 * count, 10):

@@ -36,24 +36,14 @@ PROTOTYPE = np.ascontiguousarray(RESAMPLER.taps[:, ::-1].T).reshape(-1)
 TRANSFORM = kernels.frame_transform(64)
 STREAM = rng.standard_normal((3, 1670)).astype(np.float32)
 LEVELS = np.zeros((128, 22, 33, 3), np.float32)
-SCRATCH = kernels.spectrogram_scratch(3, stride=10, width=400, hop=16, transform=TRANSFORM)
+SCRATCH = kernels.spectrogram_scratch(
+    3, stride=10, width=400, hop=16, transform=TRANSFORM, floor_db=-50.0, divisor=50.0
+)
 HANN = signal.get_window("hann", 64).astype(np.float32)
 
 
 def spectrogram_ours(count: int) -> None:
-    kernels.spectrogram_windows(
-        STREAM,
-        0,
-        count,
-        stride=10,
-        width=400,
-        hop=16,
-        transform=TRANSFORM,
-        floor_db=-50.0,
-        divisor=50.0,
-        out=LEVELS[:count],
-        scratch=SCRATCH,
-    )
+    kernels.spectrogram_windows_into(STREAM, SCRATCH, LEVELS[:count])
 
 
 def spectrogram_numpy(count: int) -> reference.Numbers:

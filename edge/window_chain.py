@@ -138,18 +138,14 @@ def _shared_builder(steps: list[Step], width: int) -> Callable[[Float32, int, in
     hop = int(number(step, "hop_samples"))
     floor_db, divisor = number(step, "floor_db"), number(step, "divisor")
 
+    memory = threading.local()  # a chain serves all stations, which may have threads of their own
+
     def build(samples: Float32, count: int, stride: int, out: Float32) -> None:
-        kernels.spectrogram_windows(
-            samples,
-            0,
-            count,
-            stride=stride,
-            width=width,
-            hop=hop,
-            transform=transform,
-            floor_db=floor_db,
-            divisor=divisor,
-            out=out,
-        )
+        channels, found = len(samples), getattr(memory, "scratch", None)
+        if found is None or (found.channels, found.stride) != (channels, stride):
+            found = memory.scratch = kernels.spectrogram_scratch(
+                channels, stride=stride, width=width, hop=hop, transform=transform, floor_db=floor_db, divisor=divisor
+            )
+        kernels.spectrogram_windows_into(samples, found, out[:count])
 
     return build

@@ -32,7 +32,7 @@ from .spectrogram import (
     assemble_windows_into,
     frame_levels_into,
     spectrogram_scratch,
-    spectrogram_windows,
+    spectrogram_windows_into,
     window_peaks_into,
 )
 from .sta_lta import (
@@ -109,7 +109,7 @@ __all__ = [
     "spectrogram_image",
     "spectrogram_image_into",
     "spectrogram_scratch",
-    "spectrogram_windows",
+    "spectrogram_windows_into",
     "steady_state",
     "taper_into",
     "trigger_bound",

@@ -38,14 +38,16 @@ _L7 = np.float32(-0.14275974035263062)
 DECIBELS_PER_OCTAVE = 10.0 * math.log10(2.0)
 
 
-@kernel("void(const f4[::1], i8, i8, i8, i8, f4[:,::1])")
-def _spread(x: Float32, start: int, step: int, n: int, lanes: int, scratch: Float32) -> None:
-    """Sort the samples of a block by their remainder modulo step."""
+@kernel("void(const f4[::1], i8, i8, i8, i8, i8, i8, f4[:,::1])")
+def _spread(  # noqa: PLR0913, PLR0917 - a kernel takes no structures
+    x: Float32, start: int, step: int, n: int, lanes: int, offset: int, stop: int, scratch: Float32
+) -> None:
+    """Sort the samples of a block by their remainder modulo step, from column `offset` on; zeros up to `stop`."""
     for r in range(min(step, n)):
         count = lanes + (n - 1 - r) // step
         for q in range(count):
-            scratch[n + r, q] = x[start + r + q * step]
-        for q in range(count, scratch.shape[1]):
+            scratch[n + r, offset + q] = x[start + r + q * step]
+        for q in range(offset + count, stop):
             scratch[n + r, q] = 0.0
 
 
@@ -117,6 +119,17 @@ def _powers(tables: Float32, lanes: int, scratch: Float32) -> None:
         scratch[half, lane] = nyquist * nyquist
 
 
+@kernel("void(const f4[:,::1], const i4[::1], i8, i8, f4[:,::1])")
+def _transform(tables: Float32, order: Int32, step: int, lanes: int, scratch: Float32) -> None:
+    """Turn the samples of a block into powers, in rows 0 to n / 2."""
+    _load(tables, order, step, lanes, scratch)
+    span = 1
+    while span < tables.shape[1] // 2:
+        _stage(tables, span, lanes, scratch)
+        span *= 2
+    _powers(tables, lanes, scratch)
+
+
 @kernel("void(const f4[:,::1], i8, i8, i8, const f4[:,::1], const i4[::1], f4[:,::1], f4[::1])")
 def frame_powers(  # noqa: PLR0913, PLR0917 - a kernel takes no structures
     x: Float32, first: int, step: int, block: int, tables: Float32, order: Int32, scratch: Float32, out: Float32
@@ -126,22 +139,28 @@ def frame_powers(  # noqa: PLR0913, PLR0917 - a kernel takes no structures
     channels = x.shape[0]
     values = (n // 2 + 1) * channels
     positions = out.shape[0] // values
-    for c in range(channels):
+    tail = (n - 1) // step
+    # Few frames: those of all channels lie beside each other in one block, between them lanes that nobody reads.
+    apart = positions + tail
+    together = (channels * apart + 15) // 16 * 16 + tail <= scratch.shape[1]
+    group = channels if together else 1
+    for c in range(0, channels, group):
         for start in range(0, positions, block):
-            lanes = min(block, positions - start)
+            lanes = positions if together else min(block, positions - start)
+            for g in range(group):
+                stop = scratch.shape[1] if g == group - 1 else (g + 1) * apart
+                _spread(x[c + g], first + start * step, step, n, lanes, g * apart, stop, scratch)
             # Whole vectors: a rest done number by number takes longer than zeros beside it.
-            whole = min(block, (lanes + 15) // 16 * 16)
-            _spread(x[c], first + start * step, step, n, lanes, scratch)
-            _load(tables, order, step, whole, scratch)
-            span = 1
-            while span < n // 2:
-                _stage(tables, span, whole, scratch)
-                span *= 2
-            _powers(tables, whole, scratch)
-            for lane in range(lanes):
-                target = out[(start + lane) * values : (start + lane + 1) * values]
+            whole = (channels * apart + 15) // 16 * 16 if together else min(block, (lanes + 15) // 16 * 16)
+            _transform(tables, order, step, whole, scratch)
+            for g in range(group):
                 for f in range(n // 2 + 1):
-                    target[f * channels + c] = scratch[f, lane]
+                    row = scratch[f, g * apart : g * apart + lanes]
+                    target = out[start * values + f * channels + c + g :]
+                    for lane in range(lanes):
+                        target[lane * values] = row[lane]
+            if together:
+                break
 
 
 @kernel("void(f4[::1], f4)")
@@ -177,32 +196,41 @@ def find_peaks_into(x: Float32, first: int, stride: int, width: int, out: Float3
         out[k] = np.int32(largest).view(np.float32)
 
 
-@kernel("void(const f4[::1], const f4[::1], const i8[::1], f4, f4, f4[:,:,::1])")
+@kernel("void(const f4[::1], const f4[::1], const i8[::1], f4, f4, f4[:,::1])")
 def assemble_into(
     levels: Float32, peak_levels: Float32, rows: Int64, floor: np.float32, divisor: np.float32, out: Float32
 ) -> None:
-    """Put windows (window, frame, value) together from levels, (position, value) flat."""
-    windows, frames, values = out.shape
-    for k in range(windows):
-        silent = peak_levels[k] == _SILENCE
-        for j in range(frames):
-            position = k * rows[0] + j * rows[1]
-            row = levels[position * values : (position + 1) * values]
-            target = out[k, j]
-            for v in range(values):
-                level = row[v] - peak_levels[k]
+    """Put windows together from levels, (position, value) flat; `out` is (window, frame and value flat).
+
+    `rows`: from window to window, from frame to frame, and frames of a window.
+    """
+    factor = _ONE / divisor
+    values = out.shape[1] // rows[2]
+    # Frames that lie behind each other are one run: fewer rests of vectors.
+    runs = 1 if rows[1] == 1 else rows[2]
+    length = out.shape[1] // runs
+    for k in range(out.shape[0]):
+        peak = peak_levels[k]
+        silent = peak == _SILENCE
+        for j in range(runs):
+            first = (k * rows[0] + j * rows[1]) * values
+            row = levels[first : first + length]
+            target = out[k, j * length : (j + 1) * length]
+            for v in range(length):
+                level = row[v] - peak
                 # This way round a NaN stays.
                 if level < floor or silent:
                     level = floor
-                target[v] = level / divisor
+                target[v] = level * factor
 
 
 @kernel(
-    "void(const f4[:,::1], const i8[::1], const f4[:,::1], const i4[::1], const f4[::1], f4[:,::1], f4[::1], f4[::1], "
-    "f4[:,:,::1])"
+    "void(const f4[:,::1], i8, const i8[::1], const f4[:,::1], const i4[::1], const f4[::1], f4[:,::1], f4[::1], "
+    "f4[::1], f4[:,::1])"
 )
 def window_levels_into(  # noqa: PLR0913, PLR0917 - a kernel takes no structures
     x: Float32,
+    first: int,
     place: Int64,
     tables: Float32,
     order: Int32,
@@ -214,11 +242,14 @@ def window_levels_into(  # noqa: PLR0913, PLR0917 - a kernel takes no structures
 ) -> None:
     """Do all of a batch of windows in one call.
 
-    `place`: first, stride, width, step, block, rows from window to window and from frame to frame. `scales`: decibels
-    per octave of a magnitude and of a peak, floor, divisor.
+    `place`: stride, width, step, block, rows from window to window and from frame to frame, frames of a window.
+    `scales`: decibels per octave of a magnitude and of a peak, floor, divisor. `levels` and `peaks` have room for more.
     """
-    find_peaks_into(x, place[0], place[1], place[2], peaks)
-    levels_in_place(peaks, scales[1])
-    frame_powers(x, place[0], place[3], place[4], tables, order, scratch, levels)
-    levels_in_place(levels, scales[0])
-    assemble_into(levels, peaks, place[5:], scales[2], scales[3], out)
+    windows = out.shape[0]
+    positions = (windows - 1) * place[4] + (place[6] - 1) * place[5] + 1
+    size = positions * (out.shape[1] // place[6])
+    find_peaks_into(x, first, place[0], place[1], peaks[:windows])
+    levels_in_place(peaks[:windows], scales[1])
+    frame_powers(x, first, place[2], place[3], tables, order, scratch, levels[:size])
+    levels_in_place(levels[:size], scales[0])
+    assemble_into(levels[:size], peaks[:windows], place[4:], scales[2], scales[3], out)

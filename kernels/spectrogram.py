@@ -3,12 +3,13 @@
 Windows that overlap share their frames, so the transform of a frame is computed once: `frame_levels_into`
 gives the levels of all frames of a stretch of data, `window_peaks_into` the largest value of each window, and
 `assemble_windows_into` puts windows together. A window divided by its peak before the transform has levels
-lower by 10 log10(peak), so dividing is a subtraction at the end. `spectrogram_windows` does the three.
+lower by 10 log10(peak), so dividing is a subtraction at the end. `spectrogram_windows_into` does the three.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,15 +52,35 @@ class WindowGeometry:
 _BATCH = 128
 """Windows computed together: their levels stay in the second cache, and the scratch has a bound."""
 
+_VECTOR = 16
+"""float32 values of the widest vector."""
+
+_MOST_JOINED = 256
+"""Columns of scratch beyond which the frames of each channel are a block of their own."""
+
 
 @dataclass(frozen=True, eq=False)
 class SpectrogramScratch:
-    """Memory for `spectrogram_windows`; made by `spectrogram_scratch`."""
+    """Memory for `spectrogram_windows_into`, of one caller at a time, and its numbers; made by `spectrogram_scratch`.
 
-    shared: Float32
-    single: Float32
-    levels: Float32
-    peaks: Float32
+    Attributes
+    ----------
+    channels, width, stride, hop : int
+        Of a window; samples from a window to the next and from a frame to the next.
+    shape : (int, int, int)
+        Frames, frequencies and channels of a window's result; `values` in all.
+    shared, single : function of x, first and out
+        What does windows whose frames are computed once, and one window alone, after the checks.
+    """
+
+    channels: int
+    width: int
+    stride: int
+    hop: int
+    shape: tuple[int, int, int]
+    values: int
+    shared: Callable[[Float32, int, Float32], None]
+    single: Callable[[Float32, int, Float32], None]
 
 
 def frame_levels_into(
@@ -166,16 +187,17 @@ def assemble_windows_into(
     if not math.isfinite(floor_db):
         raise ArrayError(f"floor_db: found {floor_db}, wanted a finite number")
     rows = _frame_rows(geometry, levels.shape[0], windows=out.shape[0], frames=out.shape[1])
+    if not out.size:
+        return
     peak_levels = peaks.copy()
     levels_in_place(peak_levels, np.float32(DECIBELS_PER_OCTAVE))
-    flat = math.prod(levels.shape[1:])
     assemble_into(
         levels.reshape(-1),
         peak_levels,
         rows,
         np.float32(floor_db),
         np.float32(divisor),
-        out.reshape(*out.shape[:2], flat),
+        out.reshape(len(out), math.prod(out.shape[1:])),
     )
 
 
@@ -195,7 +217,7 @@ def _frame_rows(geometry: WindowGeometry, positions: int, *, windows: int, frame
         last = ((windows - 1) * stride + (frames - 1) * hop) // step
         if last >= positions:
             raise ArrayError(f"levels: found {positions} positions, wanted at least {last + 1}")
-    return np.array([stride // step, hop // step], dtype=np.int64)
+    return np.array([stride // step, hop // step, frames], dtype=np.int64)
 
 
 def _frames_of(width: int, hop: int, transform: FrameTransform) -> int:
@@ -209,42 +231,69 @@ def _shared_positions(count: int, frames: int, stride: int, hop: int) -> int:
     return ((count - 1) * stride + (frames - 1) * hop) // math.gcd(stride, hop) + 1
 
 
-def spectrogram_scratch(
-    channels: int, *, stride: int, width: int, hop: int, transform: FrameTransform
+def spectrogram_scratch(  # noqa: PLR0913 - the numbers that define the result, by keyword
+    channels: int, *, stride: int, width: int, hop: int, transform: FrameTransform, floor_db: float, divisor: float
 ) -> SpectrogramScratch:
-    """Make the memory of `spectrogram_windows`, once: a station then allocates next to nothing in a call.
+    """Make the memory of `spectrogram_windows_into`, once: a call then allocates next to nothing.
+
+    Parameters
+    ----------
+    channels : int
+        Of the waveform.
+    stride, width, hop : int
+        Samples from a window to the next; of a window; from a frame to the next.
+    transform : FrameTransform
+        From `frame_transform`.
+    floor_db, divisor : float
+        Lowest level and divisor, dB.
 
     Raises
     ------
     ArrayError
-        If a window is shorter than a frame, or `stride` or `hop` below 1.
+        A window is shorter than a frame, `channels`, `stride` or `hop` below 1, the divisor not above 0, or the floor
+        not finite.
     """
     frames = _frames_of(width, hop, transform)
+    require_at_least(channels, "channels", least=1)
     require_at_least(stride, "stride", least=1)
+    require_positive(divisor, "divisor")
+    if not math.isfinite(floor_db):
+        raise ArrayError(f"floor_db: found {floor_db}, wanted a finite number")
     # Frames are shared only where that makes at most twice as many, so this many rows are always enough.
-    positions = min(_shared_positions(_BATCH, frames, stride, hop), 2 * _BATCH * frames)
+    positions = max(min(_shared_positions(_BATCH, frames, stride, hop), 2 * _BATCH * frames), frames)
+    levels = np.zeros(positions * transform.frequencies * channels, np.float32)
+    peaks = np.zeros(_BATCH, np.float32)
+    scales = np.array([0.5 * DECIBELS_PER_OCTAVE, DECIBELS_PER_OCTAVE, floor_db, divisor], np.float32)
+
+    def held(step: int, memory: Float32) -> Callable[[Float32, int, Float32], None]:
+        place = np.array([stride, width, step, _fourier.LANES, stride // step, hop // step, frames], np.int64)
+        tables, order = transform.tables, transform.order
+        return window_levels_into.hold(..., ..., place, tables, order, scales, memory, levels, peaks, ...)
+
+    step, n = math.gcd(stride, hop), transform.frame_samples
+    rows, columns = scratch_shape(n, hop)
+    alone = np.zeros((rows, max(columns, _joined_columns(channels, frames, n, hop))), np.float32)
+    shape = frames, transform.frequencies, channels
     return SpectrogramScratch(
-        shared=frame_scratch(transform, math.gcd(stride, hop)),
-        single=frame_scratch(transform, hop),
-        levels=np.zeros((max(positions, frames), transform.frequencies, channels), dtype=np.float32),
-        peaks=np.zeros(_BATCH, dtype=np.float32),
+        channels,
+        width,
+        stride,
+        hop,
+        shape,
+        math.prod(shape),
+        shared=held(step, frame_scratch(transform, step)),
+        single=held(hop, alone),
     )
 
 
-def spectrogram_windows(  # noqa: PLR0913  (the numbers that define the result, by keyword)
-    x: Float32,
-    first: int,
-    count: int,
-    *,
-    stride: int,
-    width: int,
-    hop: int,
-    transform: FrameTransform,
-    floor_db: float,
-    divisor: float,
-    out: Float32,
-    scratch: SpectrogramScratch | None = None,
-) -> None:
+def _joined_columns(channels: int, frames: int, n: int, hop: int) -> int:
+    """Columns of scratch in which the frames of all channels of one window find room, if they are few."""
+    tail = (n - 1) // hop
+    columns = -(-channels * (frames + tail) // _VECTOR) * _VECTOR + tail
+    return columns if columns <= _MOST_JOINED else 0
+
+
+def spectrogram_windows_into(x: Float32, scratch: SpectrogramScratch, out: Float32, *, first: int = 0) -> None:
     """Compute the spectrogram of each window, normalised by the window's joint peak.
 
     The bits of a window do not depend on how many windows are asked for in a call.
@@ -253,19 +302,13 @@ def spectrogram_windows(  # noqa: PLR0913  (the numbers that define the result, 
     ----------
     x : float32 (channel, sample)
         Waveform, any unit.
-    first, count : int
-        Sample where window 0 starts; number of windows.
-    stride, width, hop : int
-        Samples from a window to the next; of a window; from a frame to the next.
-    transform : FrameTransform
-        From `frame_transform`.
-    floor_db, divisor : float
-        Lowest level and divisor, dB.
-    out : float32 (count, frame, frequency, channel)
+    scratch : SpectrogramScratch
+        From `spectrogram_scratch`, whose numbers define the result.
+    out : float32 (window, frame, frequency, channel)
         ``max(10 log10 |STFT(window / max|window|)|, floor_db) / divisor`` with
-        ``(width - frame_samples) // hop + 1`` frames. Shares no memory with `x`.
-    scratch : SpectrogramScratch, optional
-        From `spectrogram_scratch` with the same numbers; made anew for the call if absent.
+        ``(width - frame_samples) // hop + 1`` frames, for as many windows as it has room. Shares no memory with `x`.
+    first : int
+        Sample where window 0 starts.
 
     Raises
     ------
@@ -275,40 +318,24 @@ def spectrogram_windows(  # noqa: PLR0913  (the numbers that define the result, 
     Notes
     -----
     kapre 0.3.5 ``STFT`` + ``Magnitude`` + ``MagnitudeToDecibel`` as used by Seismo-Performer (frame 64, hop
-    16, width 400, floor -50 dB, divisor 50); ten times the logarithm of the magnitude, not twenty.
+    16, width 400, floor -50 dB, divisor 50); ten times the logarithm of the magnitude, not twenty. The division is a
+    product with the reciprocal, rounded to float32.
     """
-    frames = _frames_of(width, hop, transform)
-    channels, n = x.shape[0] if x.ndim else 0, transform.frame_samples
     require_array(x, "x", dtypes=(FLOAT32,), ndim=2)
-    require_out(out, "out", shape=(count, frames, transform.frequencies, channels))
+    if x.shape[0] != scratch.channels:
+        raise ArrayError(f"x: found {x.shape[0]} channels, wanted {scratch.channels}")
+    require_out(out, "out", shape=(None, *scratch.shape))
     require_apart(out, "out", x)
-    require_at_least(stride, "stride", least=1)
-    require_positive(divisor, "divisor")
-    if not math.isfinite(floor_db):
-        raise ArrayError(f"floor_db: found {floor_db}, wanted a finite number")
-    _require_inside(x, first, (count - 1) * stride + width, count)
-    if scratch is None:
-        scratch = spectrogram_scratch(channels, stride=stride, width=width, hop=hop, transform=transform)
-    step, values = math.gcd(stride, hop), transform.frequencies * channels
-    require_out(scratch.shared, "scratch.shared", shape=scratch_shape(n, step))
-    require_out(scratch.single, "scratch.single", shape=scratch_shape(n, hop))
-    require_out(scratch.levels, "scratch.levels", shape=(None, transform.frequencies, channels))
-    scales = np.array([0.5 * DECIBELS_PER_OCTAVE, DECIBELS_PER_OCTAVE, floor_db, divisor], np.float32)
-    flat, memory = out.reshape(count, frames, values), scratch.levels.reshape(-1)
+    count, stride, frames = out.shape[0], scratch.stride, scratch.shape[0]
+    _require_inside(x, first, (count - 1) * stride + scratch.width, count)
+    flat = out.reshape(count, scratch.values)
     done = 0
     while done < count:
         batch = min(_BATCH, count - done)
-        positions = _shared_positions(batch, frames, stride, hop)
-        apart, frame_memory = step, scratch.shared
-        if positions > 2 * batch * frames:
+        cut = scratch.shared
+        if batch == 1 or _shared_positions(batch, frames, stride, scratch.hop) > 2 * batch * frames:
             # Too few windows to share: each by itself, with no frame between its own. The 2 is the price of a
             # call for each, measured.
-            batch, positions, apart, frame_memory = 1, frames, hop, scratch.single
-        place = np.array(
-            [first + done * stride, stride, width, apart, _fourier.LANES, stride // apart, hop // apart], np.int64
-        )
-        levels, peaks = memory[: positions * values], scratch.peaks[:batch]
-        window_levels_into(
-            x, place, transform.tables, transform.order, scales, frame_memory, levels, peaks, flat[done : done + batch]
-        )
+            batch, cut = 1, scratch.single
+        cut(x, first + done * stride, flat if batch == count else flat[done : done + batch])
         done += batch

@@ -139,19 +139,12 @@ def test_windows_equal_the_spectrogram_kernel_called_by_hand() -> None:
     assert found.shape == (7, 22, 33, 3)
     assert found.dtype == np.float32
     wanted = np.empty((1, 22, 33, 3), np.float32)
+    transform = kernels.frame_transform(64)
+    scratch = kernels.spectrogram_scratch(
+        3, stride=1, width=400, hop=16, transform=transform, floor_db=-50.0, divisor=50.0
+    )
     for index in range(7):
-        kernels.spectrogram_windows(
-            np.ascontiguousarray(samples[:, 10 * index : 10 * index + 400]),
-            0,
-            1,
-            stride=1,
-            width=400,
-            hop=16,
-            transform=kernels.frame_transform(64),
-            floor_db=-50.0,
-            divisor=50.0,
-            out=wanted,
-        )
+        kernels.spectrogram_windows_into(samples, scratch, wanted, first=10 * index)
         np.testing.assert_array_equal(found[index], wanted[0])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from wire_laws import decode_all
 
-from seisedge.firmware_bridge import MiniSeedDecoder, Packet, decode_record, encode_records
+from seisedge.firmware_bridge import MiniSeedDecoder, Packet, Samples, decode_record, encode_records
 from seisedge.firmware_bridge.crc import crc32c
 from seisedge.firmware_bridge.miniseed_encode import Encoding
 
@@ -47,23 +47,23 @@ def detection_only() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "dtype", "npts", "length", "checksum"),
+    ("encoding", "samples", "length", "checksum"),
     [
-        ("int16", np.int16, 400, 859, 0x04D287D6),
-        ("int32", np.int32, 500, 2059, 0xFE994E3F),
-        ("steim1", np.int32, 500, 955, 0xB801BB28),
+        ("int16", SINUSOID[:400].astype(np.int16), 859, 0x04D287D6),
+        ("int32", SINUSOID, 2059, 0xFE994E3F),
+        ("steim1", SINUSOID, 955, 0xB801BB28),
     ],
 )
 def test_the_reference_records_are_written_byte_for_byte_and_read(
-    encoding: Encoding, dtype: type[np.int16 | np.int32], npts: int, length: int, checksum: int
+    encoding: Encoding, samples: Samples, length: int, checksum: int
 ) -> None:
-    packet = Packet("FDSN:XX_TEST__L_H_Z", START_NS, 1.0, SINUSOID[:npts].astype(dtype))
+    packet = Packet("FDSN:XX_TEST__L_H_Z", START_NS, 1.0, samples)
     (record,) = encode_records(packet, encoding, 4096, version=3)
     assert len(record) == length
     assert int.from_bytes(record[_CRC], "little") == checksum
     found = decode_record(record)
     assert (found.source_id, found.starttime_ns, found.sampling_rate) == (packet.source_id, START_NS, 1.0)
-    assert np.array_equal(found.samples, packet.samples)
+    assert np.array_equal(found.samples, samples)
 
 
 def test_a_reference_record_of_headers_alone_gives_no_packet_and_no_damage() -> None:

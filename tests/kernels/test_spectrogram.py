@@ -18,6 +18,7 @@ from seisedge.kernels import (
     SILENCE_DB,
     ArrayError,
     Float32,
+    SpectrogramScratch,
     WindowGeometry,
     _fourier,
     _levels,
@@ -26,7 +27,7 @@ from seisedge.kernels import (
     frame_scratch,
     frame_transform,
     spectrogram_scratch,
-    spectrogram_windows,
+    spectrogram_windows_into,
     window_peaks_into,
 )
 
@@ -50,11 +51,15 @@ def levels(x: Float32, first: int, step: int, n: int, count: int) -> Float32:
 
 
 def windows(x: Float32, first: int, count: int, **other: Any) -> Float32:
-    options: dict[str, Any] = {"stride": REAL["stride"], "floor_db": -50.0, "divisor": 50.0} | other
     frames = (REAL["width"] - REAL["frame"]) // REAL["hop"] + 1
     out = np.full((count, frames, TRANSFORM.frequencies, x.shape[0]), np.nan, np.float32)
-    spectrogram_windows(x, first, count, width=REAL["width"], hop=REAL["hop"], transform=TRANSFORM, out=out, **options)
+    spectrogram_windows_into(x, scratch_of(x, **other), out, first=first)
     return out
+
+
+def scratch_of(x: Float32, **other: Any) -> SpectrogramScratch:
+    options: dict[str, Any] = {"stride": REAL["stride"], "floor_db": -50.0, "divisor": 50.0} | other
+    return spectrogram_scratch(len(x), width=REAL["width"], hop=REAL["hop"], transform=TRANSFORM, **options)
 
 
 def signals(npts: int) -> dict[str, Float32]:
@@ -226,14 +231,32 @@ def test_dead_and_broken_windows() -> None:
     assert np.isnan(found[-1]).all()
 
 
-def test_scratch_of_the_caller_gives_the_same_bits() -> None:
+def test_scratch_that_was_used_gives_the_same_bits() -> None:
     x = noise(3, 200 + REAL["width"])
-    scratch = spectrogram_scratch(3, stride=REAL["stride"], width=REAL["width"], hop=REAL["hop"], transform=TRANSFORM)
-    scratch.shared[:] = np.nan
-    scratch.single[:] = np.nan
-    scratch.levels[:] = np.nan
+    scratch = scratch_of(x)
+    broken = np.full_like(x, np.nan)
     for count in (20, 1, 5):
-        np.testing.assert_array_equal(windows(x, 0, count, scratch=scratch), windows(x, 0, count))
+        wanted = windows(x, 0, count)
+        out = np.empty_like(wanted)
+        spectrogram_windows_into(broken, scratch, out)
+        spectrogram_windows_into(x, scratch, out)
+        np.testing.assert_array_equal(out, wanted)
+
+
+@reference.examples(20)
+@given(st.integers(1, 6), st.integers(1, 40))
+def test_channels_of_one_window_do_not_touch_each_other(channels: int, hop: int) -> None:
+    x = noise(channels, REAL["width"])
+    x[:, 0] = 9.0  # the same peak in each
+    options: dict[str, Any] = {"stride": 1, "width": REAL["width"], "hop": hop, "floor_db": -50.0, "divisor": 50.0}
+    frames = (REAL["width"] - REAL["frame"]) // hop + 1
+    whole = np.empty((1, frames, TRANSFORM.frequencies, channels), np.float32)
+    spectrogram_windows_into(x, spectrogram_scratch(channels, transform=TRANSFORM, **options), whole)
+    single = spectrogram_scratch(1, transform=TRANSFORM, **options)
+    for c in range(channels):
+        alone = np.empty((1, frames, TRANSFORM.frequencies, 1), np.float32)
+        spectrogram_windows_into(x[c : c + 1], single, alone)
+        np.testing.assert_array_equal(alone[..., 0], whole[..., c])
 
 
 def test_transform_contract() -> None:
@@ -289,6 +312,12 @@ def test_window_contract() -> None:
     assemble_windows_into(table, peaks, WindowGeometry(2, 2, 2), -50.0, 50.0, out)
     assert (out == 0.0).all()
     with pytest.raises(ArrayError, match="width: found 40, wanted a finite number of at least 64"):
-        spectrogram_scratch(3, stride=10, width=40, hop=16, transform=frame_transform(64))
+        spectrogram_scratch(3, stride=10, width=40, hop=16, transform=frame_transform(64), floor_db=-50.0, divisor=50.0)
+    with pytest.raises(ArrayError, match="divisor: found 0"):
+        scratch_of(x, divisor=0.0)
+    with pytest.raises(ArrayError, match="floor_db: found nan"):
+        scratch_of(x, floor_db=np.nan)
+    with pytest.raises(ArrayError, match="x: found 2 channels, wanted 3"):
+        spectrogram_windows_into(x, scratch_of(noise(3, 9)), np.zeros((1, 22, 33, 3), np.float32))
     with pytest.raises(ArrayError, match="x: found 100 samples"):
         windows(x, 50, 3)
