@@ -91,7 +91,7 @@ bench-kernels: setup $(LIBRARY) ## every kernel beside SciPy and ObsPy: docs/ker
 startup: setup $(LIBRARY) ## process start to the first result, for each compilation: docs/kernels.md
 	$(BIN)/python benchmarks/startup.py
 
-firmware-qemu: setup $(LIBRARY) ## kernels of ARMv7 and aarch64 on emulated processors: the same bits (Debian's qemu-user)
+firmware-qemu: setup $(LIBRARY) ## kernels of five processors, emulated: the same bits (Debian: qemu-user, qemu-system-arm, GCCs)
 	$(BIN)/python benchmarks/firmware_qemu.py
 
 zoo: setup ## every model, precision and target: docs/zoo.md (long; goes on where it was stopped)

@@ -63,9 +63,7 @@ def _length_2(head: bytes | bytearray | memoryview, unsaid: int) -> int | None:
             if not _SHORTEST <= exponent <= _LONGEST:
                 raise WireError(f"miniSEED record: found a length of 2^{exponent} bytes, wanted 2^7 to 2^20")
             return 1 << exponent
-        if 0 < following <= at:
-            break
-        at = following
+        at = following  # backwards too: a ring ends by the number of blockettes
     raise WireError("miniSEED record: found a broken chain of blockettes, wanted blockette 1000 in it")
 
 

@@ -50,9 +50,10 @@ LEVELS: dict[str, dict[str, Target]] = {
 }
 """Of `_ahead.LEVELS`: machine → level → processor. Cortex-A72 is the Raspberry Pi 4; newer ones run its code."""
 
+# Four parts to a triple: of three, LLVM takes `eabihf` for a system, and passes floats as if there were no FPU.
 FIRMWARE: dict[str, Target] = {
-    "cortex-m4": Target("thumbv7em-none-eabihf", "cortex-m4", abi="aapcs", small=True),
-    "cortex-m33": Target("thumbv8m.main-none-eabihf", "cortex-m33", abi="aapcs", small=True),
+    "cortex-m4": Target("thumbv7em-unknown-none-eabihf", "cortex-m4", abi="aapcs", small=True),
+    "cortex-m33": Target("thumbv8m.main-unknown-none-eabihf", "cortex-m33", abi="aapcs", small=True),
     "armv7": Target("armv7-unknown-linux-gnueabihf", "cortex-a7", "+neon,+vfp4", abi="aapcs"),
     "rv32": Target("riscv32-unknown-elf", "generic-rv32", "+m,+c", abi="ilp32", small=True),
 }

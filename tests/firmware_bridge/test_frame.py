@@ -63,6 +63,7 @@ def test_cobs_at_the_borders_of_its_runs(npts: int) -> None:
         assert len(stuffed) <= len(data) + 1 + len(data) // 254
         assert cobs_decode(stuffed) == data
     assert cobs_encode(b"\1" * 254) == b"\xff" + b"\1" * 254
+    assert cobs_decode(b"\xff" + b"\1" * 254 + b"\1") == b"\1" * 254  # an empty run behind it is allowed
     assert cobs_encode(b"\1" * 254 + b"\0") == b"\xff" + b"\1" * 254 + b"\1\1"
 
 

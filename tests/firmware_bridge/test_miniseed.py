@@ -113,6 +113,13 @@ def test_a_wrong_checksum_is_a_wire_error() -> None:
         decode_record(bytes(part))
 
 
+@pytest.mark.parametrize("rate", [1e-5, 2e6])
+def test_a_rate_that_no_sensor_has_is_a_wire_error(rate: float) -> None:
+    part = packets.records(packet(COUNTS, rate=rate), version=3)[0]
+    with pytest.raises(WireError, match="found a sampling rate of"):
+        decode_record(part)
+
+
 def test_text_records_are_passed_over() -> None:
     from pymseed import MS3Record  # noqa: PLC0415 - only here
 

@@ -266,3 +266,10 @@ def test_lengths_of_records_are_read_from_their_first_bytes() -> None:
     plain[46:48] = struct.pack(">H", 3)
     with pytest.raises(WireError, match="broken chain"):
         record_length(bytes(plain))
+    ring = bytearray(MIXED[0])
+    ring[46:52] = struct.pack(">HHH", 48, 999, 48)  # a blockette that names itself as the next one
+    with pytest.raises(WireError, match="broken chain"):
+        record_length(bytes(ring))
+    long = next(each for each in MIXED if each.startswith(b"MS\x03"))
+    with pytest.raises(WireError, match=f"found a length of {len(long)} bytes, wanted at most 300"):
+        record_length(long, max_record=300)

@@ -177,6 +177,13 @@ def test_the_object_behind_a_cut_one_is_found_in_a_stream(form: object, kept: in
     assert damaged == 1
 
 
+def test_quotes_and_brackets_inside_a_string_are_no_borders() -> None:
+    named = [{**archive(number), "country_code": '{"}\\' * 3} for number in range(3)]
+    stream = b"".join(json.dumps(each).encode() for each in named)
+    assert len(assert_any_portions_give_the_same(OpenEewDecoder, stream)) == 9
+    assert decode_all(OpenEewDecoder, [stream])[1] == 0
+
+
 def test_any_portions_give_the_same() -> None:
     for form in (archive, older):
         stream = b"rubbish" + b"".join(wires(form, 3, 8)) + b'{"device_id": "no'
