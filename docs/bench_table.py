@@ -63,8 +63,7 @@ def _line(name: str, precision: str, reports: dict[str, Report]) -> str:
 
 
 def _budget(verdict: Verdict) -> str:
-    found, budget = (shown(Figure(each, "s")) for each in (verdict.found_s, verdict.budget_s))
-    text = f"{found} of {budget}"
+    text = f"{verdict.found} of {shown(Figure(verdict.budget_s, 's'))}"
     return text if verdict.passed else f"**{text}**"
 
 

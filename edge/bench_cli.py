@@ -306,9 +306,11 @@ def _show(report: Report) -> None:
             )
     for verdict in report.verdicts:
         word = "pass" if verdict.passed else "FAIL"
+        found = "nothing" if verdict.found_s is None else f"{verdict.found_s:.4g} s"
+        ratio = "" if verdict.ratio is None else f", ratio {verdict.ratio:.3g}"
         click.echo(
             f"{word}  {verdict.name}: {verdict.covers}: budget {verdict.budget_s:.4g} s, "
-            f"found {verdict.found_s:.4g} s ({verdict.measured_as}), ratio {verdict.ratio:.3g}"
+            f"found {found} ({verdict.measured_as}){ratio}"
         )
     for note in report.notes:
         click.echo(f"note: {note}")

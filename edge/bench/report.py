@@ -54,25 +54,30 @@ class Section:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A budget beside what was found, on this device."""
+    """A budget beside what was found, on this device; None where nothing could be measured, which is no pass."""
 
     name: str
     covers: str
     source: str
     not_documented: str
     budget_s: float
-    found_s: float
+    found_s: float | None
     measured_as: str
 
     @property
-    def ratio(self) -> float:
+    def ratio(self) -> float | None:
         """Found over budget: below 1 is inside."""
-        return self.found_s / self.budget_s
+        return None if self.found_s is None else self.found_s / self.budget_s
 
     @property
     def passed(self) -> bool:
         """Whether it is inside."""
-        return self.found_s <= self.budget_s
+        return self.found_s is not None and self.found_s <= self.budget_s
+
+    @property
+    def found(self) -> str:
+        """What was found, for people."""
+        return "nothing" if self.found_s is None else shown(Figure(self.found_s, "s"))
 
 
 @dataclass(frozen=True)
@@ -198,8 +203,8 @@ def verdict_cells(verdict: Verdict) -> tuple[str, ...]:
         verdict.name,
         verdict.covers,
         shown(Figure(verdict.budget_s, "s")),
-        f"{shown(Figure(verdict.found_s, 's'))} ({verdict.measured_as})",
-        f"{verdict.ratio:.3g}",
+        f"{verdict.found} ({verdict.measured_as})",
+        "" if verdict.ratio is None else f"{verdict.ratio:.3g}",
         "pass" if verdict.passed else "FAIL",
         verdict.source,
         verdict.not_documented,

@@ -219,6 +219,28 @@ def test_the_chain_runs(tiny_path: Path, tmp_path: Path) -> None:
         assert section.rows[-1].figures["p50"].value < 2
 
 
+def test_a_chain_without_a_window_keeps_no_budget(tiny_path: Path, tmp_path: Path) -> None:
+    lost = (
+        "--model",
+        str(tiny_path),
+        "--length",
+        "1",
+        "--reorder-wait",
+        "0.2",
+        "--loss",
+        "0.9",
+        "--source",
+        "in-process",
+    )
+    done = run("chain", *lost, "--check", "--json", str(tmp_path / "chain.json"))
+    assert done.exit_code == 1, done.output
+    report = read_report(tmp_path / "chain.json")
+    assert not report.passed
+    assert {each.found_s for each in report.verdicts} == {None}
+    assert "found nothing (p99 of 0)" in done.output
+    assert "no window without a gap" in done.output
+
+
 @pytest.mark.parametrize("name", WIRES)
 def test_a_wire_brings_every_packet_that_was_sent_and_never_before_it_was(name: str) -> None:
     link = Link(packet_s=0.1, delay_s=0.01, jitter_s=0.005, loss=0.1, reorder=0.1, seed=4)
