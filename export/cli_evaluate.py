@@ -14,7 +14,7 @@ from seisedge.edge.interrupt import StopSignal
 
 from .cli_parts import FILE, examples, reports_errors
 from .evaluation.archive_cases import archive_cases
-from .evaluation.cases import Case, CaseSet
+from .evaluation.cases import Case, CaseSet, with_components
 from .evaluation.evaluation import Evaluation, Plan, Results
 from .evaluation.labelled_cases import labelled_cases, mems_cases
 from .evaluation.pick_files import FilePicker
@@ -34,6 +34,7 @@ _OWN = "own"
         "edge-export evaluate mine.onnx mine-int8.onnx --data labelled/ --state picks/ -o report/",
         "edge-export evaluate edge-picker --data labelled/ --continuous cx/,2014-05-01T09:00 --continuous ridgecrest/",
         "edge-export evaluate edge-picker --data labelled/ --mems openeew_int16.npz,2018_9_25,2020_7_2",
+        "edge-export evaluate edge-picker --data labelled/ --components Z",
         "edge-export evaluate edge-picker --data labelled/ --picks published=picks.csv --reference published",
     )
 )
@@ -49,6 +50,7 @@ _OWN = "own"
 )
 @click.option("--mems", multiple=True, metavar="FILE[,ID,...]", help="Long records, NAME_picks.csv beside. Repeatable.")
 @click.option("--picks", multiple=True, metavar="NAME=FILE", help="CSV of picks that others made. Repeatable.")
+@click.option("--components", metavar="CODE,...", help="Take the others away: Z for stations of a vertical alone.")
 @click.option("--sta-lta/--no-sta-lta", default=True, show_default=True, help="Recursive STA/LTA too, for P.")
 @click.option("--reference", metavar="PICKER", help="Compare on continuous records at its recall. [default: the first]")
 @click.option("--state", type=FILE, help="Folder that keeps picks: a stopped evaluation goes on, a wider one is quick.")
@@ -64,6 +66,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     continuous: tuple[str, ...],
     mems: tuple[str, ...],
     picks: tuple[str, ...],
+    components: str | None,
     sta_lta: bool,  # noqa: FBT001 - a flag of the command line
     reference: str | None,
     state: Path | None,
@@ -79,12 +82,17 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     if reference is not None and reference not in (names := [each.name for each in pickers]):
         raise UsageError(f"--reference: found {reference!r}, wanted one of {', '.join(names)}")
     chosen, reported = _labelled(data, choose, report)
+    codes = tuple(filter(None, (components or "").upper().split(",")))
+
+    def heard(cases: CaseSet) -> CaseSet:
+        return with_components(cases, codes) if codes else cases
+
     plan = Plan(
         pickers=pickers,
-        choose=chosen,
-        report=reported,
-        continuous=tuple(archive_cases(_archive(each)) for each in continuous),
-        mems=tuple(mems_cases(Path(first), tuple(ids)) for first, *ids in (each.split(",") for each in mems)),
+        choose=heard(chosen) if chosen else None,
+        report=tuple(map(heard, reported)),
+        continuous=tuple(heard(archive_cases(_archive(each))) for each in continuous),
+        mems=tuple(heard(mems_cases(Path(first), tuple(ids))) for first, *ids in (each.split(",") for each in mems)),
         origin=None if labels == "all" else labels,
         reference=reference,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from seisedge.edge import Packet, StationId
+from seisedge.edge.errors import UsageError
 from seisedge.edge.manifest import Components
 from seisedge.edge.times import NANOSECONDS
 
@@ -108,6 +110,40 @@ class CaseSet:
     def days(self) -> float:
         """Station-days."""
         return sum(case.days for case in self.cases)
+
+
+@dataclass(frozen=True)
+class FewerTraces:
+    """Traces of a station that lacks the other components."""
+
+    whole: Traces
+    wanted: frozenset[str]
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Those that are left."""
+        return tuple(code for code in self.whole.codes if code in self.wanted)
+
+    def packets(self, places: dict[str, int], margin_s: float) -> Iterator[tuple[int, Packet]]:
+        """Give packets of the components that are left."""
+        return self.whole.packets({code: places[code] for code in places if code in self.wanted}, margin_s)
+
+
+def with_components(found: CaseSet, codes: tuple[str, ...]) -> CaseSet:
+    """Take away all components but these, as if the stations had no others.
+
+    Raises
+    ------
+    UsageError
+        No record has any of them.
+    """
+    there = sorted({code for case in found.cases for code in case.traces.codes})
+    if not set(codes) & set(there):
+        raise UsageError(f"--components: found {', '.join(codes)}, {found.name} has {', '.join(there)}")
+    wanted, said = frozenset(codes), " ".join(codes)
+    cases = tuple(replace(case, traces=FewerTraces(case.traces, wanted)) for case in found.cases)
+    digest = hashlib.sha256(f"{found.digest} {said}".encode()).hexdigest()
+    return replace(found, name=f"{found.name}, {said} alone", cases=cases, digest=digest)
 
 
 def only(found: CaseSet, origin: str | None) -> CaseSet:

@@ -20,7 +20,7 @@ from seisedge.edge.errors import UsageError
 from seisedge.edge.scan import Scanner, ScanOptions
 from seisedge.export.errors import TrainingDataError
 from seisedge.export.evaluation.archive_cases import archive_cases
-from seisedge.export.evaluation.cases import Case, places
+from seisedge.export.evaluation.cases import Case, places, with_components
 from seisedge.export.evaluation.embedding import embedded
 from seisedge.export.evaluation.labelled_cases import labelled_cases, mems_cases
 from seisedge.export.evaluation.pick_files import FilePicker
@@ -113,6 +113,23 @@ def test_labels_keep_their_second_at_any_rate(tmp_path: Path) -> None:
     assert (s.time_ns - case.start_ns) / 1e9 == pytest.approx(9)
     assert s.origin == "manual"
     assert found.days == pytest.approx(24 * (16 - 1 / 50) / 86400)
+
+
+def test_components_can_be_taken_away(folder: Path, tiny: OrtSession) -> None:
+    whole = labelled_cases(folder / "labelled_val.npz")
+    found = with_components(whole, ("Z",))
+    assert found.digest != whole.digest
+    for case, fewer in zip(whole.cases, found.cases, strict=True):
+        assert fewer.traces.codes == ("Z",)
+        where = {"Z": 0, "N": 1, "E": 2}
+        wanted = [packet for place, packet in case.traces.packets(where, 1.0) if place == 0]
+        given = list(fewer.traces.packets(where, 1.0))
+        assert [place for place, _ in given] == [0]
+        np.testing.assert_array_equal(given[0][1].samples, wanted[0].samples)
+    picker = ArtefactPicker("tiny", tiny)
+    assert picker.pick(found.cases[0]).keys() == {"P", "S"}
+    with pytest.raises(UsageError, match="--components: found Q, labelled_val has"):
+        with_components(whole, ("Q",))
 
 
 def test_sta_lta_triggers_on_a_step_of_energy(folder: Path) -> None:
