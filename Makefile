@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # torch's ordinary x86-64 wheel drags in several GB of CUDA packages. Name its CPU build here:
 # make setup TORCH="torch==2.13.0 --index-url <the CPU wheel index named on pytorch.org>"
 TORCH ?= torch==2.13.0
+# Records to train and to judge with; nothing of them is in the repository.
+DATA ?= ../shared/data
 
 # The stamp of the library of kernels, whose name has the machine in it.
 LIBRARY := kernels/.built
@@ -113,6 +115,17 @@ readme: setup ## make the README's tables anew
 cards: setup ## make the models' cards and their lock anew: docs/models/, edge/models/lock.json
 	$(BIN)/python docs/model_cards.py
 
+TRAIN = $(BIN)/edge-export train edge-picker --data $(DATA)/labelled --mems $(DATA)/mems/openeew_int16.npz \
+	--leave-out 2018_9_25,2020_7_2 --continuous $(DATA)/mseed/cx_20140501,2014-05-01T00:02:00,2014-05-01T08:58:00 \
+	--continuous $(DATA)/mseed/ridgecrest_20190704 --continuous $(DATA)/mseed/salton_20201001
+
+train-default: setup $(LIBRARY) ## the default model anew, in build/train/: two trainings, then one that they teach (hours)
+	mkdir -p build/train
+	$(TRAIN) --options docs/models/training/edge-picker-first.json --state build/train/first.pt -o build/train/first.onnx
+	$(TRAIN) --options docs/models/training/edge-picker-second.json --state build/train/second.pt -o build/train/second.onnx
+	$(TRAIN) --options docs/models/training/edge-picker.json --state build/train/edge-picker.pt \
+		--teacher build/train/first.npz --teacher build/train/second.npz -o build/train/edge-picker.onnx
+
 demo: $(VENV)/.demo ## picks of a real record, with a picture: demo/picks.png
 	$(BIN)/python docs/demo.py
 
@@ -121,4 +134,4 @@ demo-daemon: $(VENV)/.demo ## a real record, live, into a daemon on loopback: pi
 
 check: lint types test test-jit test-nojit fuzz test-install ## all that CI runs
 
-.PHONY: fuzz cards bench-quick bench-artefacts help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo demo-daemon check bench-kernels startup firmware-qemu
+.PHONY: train-default fuzz cards bench-quick bench-artefacts help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo demo-daemon check bench-kernels startup firmware-qemu
