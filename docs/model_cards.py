@@ -39,7 +39,8 @@ _LIMITS = {
 - The consensus picks that it learnt from on continuous records are those of published pickers: where these are blind,
   so may it be. Rates of unmatched picks count every real arrival that they missed as false.
 - On stations and noise that it never saw it makes more unmatched picks than the best published picker (table): raise
-  the threshold where a false pick costs more than a missed event. A station of a vertical alone wants a lower one for S.
+  the threshold where a false pick costs more than a missed event.
+- A station of a vertical alone wants a lower threshold for S.
 - 59 P and 48 S by analysts are few: read the intervals, not the third digit.""",
     "seismo-performer": """\
 - Four seconds cannot tell an S from a P by what came before: swarms give many false picks.
