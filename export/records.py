@@ -1,4 +1,4 @@
-"""Records to train a picker with: labelled windows, and continuous data with picks that other pickers agree on.
+"""Records to train with: labelled windows, and continuous data with picks that other pickers agree on.
 
 Both come through the runtime's own stream steps. What is not known is masked: there the loss looks away.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -47,20 +47,27 @@ class Record:
         (phase, sample of its onset, fractional).
     unknown
         (phase or None for all, first sample, sample behind the last) where nothing may be learnt.
+    group
+        What must not be split over training and validation; empty where there is no such thing.
+    station
+        `NETWORK.STATION`, where known.
     """
 
     id: str
     kind: Kind
     samples: Float32
     arrivals: tuple[tuple[str, float], ...] = ()
-    unknown: tuple[tuple[str | None, float, float], ...] = field(default=())
+    unknown: tuple[tuple[str | None, float, float], ...] = ()
+    group: str = ""
+    station: str = ""
 
 
 def labelled_records(found: LabelledSet, rate: float) -> Iterator[Record]:
     """Records of labelled windows."""
     for window in found.windows:
         kind: Kind = "event" if window.arrivals else "noise"
-        yield Record(window.id, kind, window.samples, tuple(sorted(window.arrivals.items())), _unknown(window, rate))
+        arrivals, unknown = tuple(sorted(window.arrivals.items())), _unknown(window, rate)
+        yield Record(window.id, kind, window.samples, arrivals, unknown, window.group, window.station)
 
 
 def _unknown(window: LabelledWindow, rate: float) -> tuple[tuple[str | None, float, float], ...]:
@@ -88,8 +95,15 @@ class Continuous:
     end: str = ""
 
 
-def continuous_records(archive: Continuous, preprocess: Preprocess) -> Iterator[Record]:
+def continuous_records(
+    archive: Continuous, preprocess: Preprocess, *, accelerometers: bool = False
+) -> Iterator[Record]:
     """Pieces of an archive, in which picks of at least `AGREED` pickers are labels and others are masked.
+
+    Parameters
+    ----------
+    accelerometers
+        Other sensors (instrument codes but N) are passed over.
 
     Raises
     ------
@@ -100,7 +114,7 @@ def continuous_records(archive: Continuous, preprocess: Preprocess) -> Iterator[
     files = tuple(sorted(archive.folder.glob("*.mseed")))
     bounds = tuple(parse_time(each) if each else None for each in (archive.start, archive.end))
     for station in group_stations(index_paths(files).traces, preprocess.manifest.components):
-        if station.refused is None:
+        if station.refused is None and (not accelerometers or station.id.channel[1:2] == "N"):
             mine = picks.get((station.id.network, station.id.station), [])
             yield from _pieces(station, mine, preprocess, bounds)
 
@@ -136,15 +150,16 @@ def _piece(
     if (start is not None and begin < start) or (end is not None and begin + npts * NANOSECONDS / rate > end):
         return
     placed = [(phase, (time - begin) * rate / NANOSECONDS, models) for phase, time, models in picks]
-    yield _record(f"{station.id}.{begin}", block.samples.copy(), placed, rate)
+    place = f"{station.id.network}.{station.id.station}"
+    yield _record(f"{station.id}.{begin}", block.samples.copy(), placed, rate, place)
 
 
-def _record(name: str, samples: Float32, picks: list[tuple[str, float, int]], rate: float) -> Record:
+def _record(name: str, samples: Float32, picks: list[tuple[str, float, int]], rate: float, station: str = "") -> Record:
     reach = MASK_S * rate
     inside = [each for each in picks if -reach <= each[1] <= samples.shape[1] + reach]
     arrivals = tuple((phase, place) for phase, place, models in inside if models >= AGREED)
     unknown = tuple((None, place - reach, place + reach) for _, place, models in inside if models < AGREED)
-    return Record(name, "continuous", samples, arrivals, unknown)
+    return Record(name, "continuous", samples, arrivals, unknown, station=station)
 
 
 def _read_picks(path: Path) -> dict[tuple[str, str], list[tuple[str, int, int]]]:
