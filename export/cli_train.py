@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # torch comes with them
         "edge-export train edge-picker --data labelled/ --continuous cx/,,2014-05-01T09:00 --state cx.pt -o mine.onnx",
         "edge-export train edge-picker --data labelled/ --teacher first.npz --teacher second.npz -o mine.onnx",
         "edge-export train earthquake-cnn --data labelled/ --accelerometers -o mems.onnx",
+        "edge-export train deepquake --catalogue catalog.json --continuous mseed/ -o deepquake.onnx",
         "edge-export train source-inversion -o inversion.onnx",
     )
 )
@@ -45,6 +46,7 @@ if TYPE_CHECKING:  # torch comes with them
     metavar="FOLDER[,START[,END]]",
     help="Archive with picks_consensus.csv, the times in ISO 8601; may be given again.",
 )
+@click.option("--catalogue", type=FILE, help="catalog.json with the P of --continuous, for events (see catalogue).")
 @click.option("--mems", type=FILE, help="Long int16 records (.npz) with NAME_picks.csv.")
 @click.option("--leave-out", default="", metavar="ID,...", help="Records of --mems whose ids begin so are not used.")
 @click.option("--accelerometers", is_flag=True, help="Use accelerometers and MEMS sensors alone.")
@@ -61,6 +63,7 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
     device: str,
     steps: int | None,
     continuous: tuple[str, ...],
+    catalogue: Path | None,
     mems: Path | None,
     leave_out: str,
     accelerometers: bool,  # noqa: FBT001 - a flag of the command line
@@ -72,16 +75,17 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     What is learnt follows from the outputs of MODEL's recipe: picks per sample, with time offsets or without, a phase
     at the middle of a window, an event in it, waveforms. Waveforms are learnt from a synthetic set, all else from
-    --data and, if given, --continuous and --mems. Ctrl-C ends the training early and exports what was learnt.
+    --data and, if given, --continuous and --mems; events also from --continuous and --catalogue alone.
+    Ctrl-C ends the training early and exports what was learnt.
     """
     from .registry import find  # noqa: PLC0415 - torch comes with it
     from .train_job import TrainingData, TrainJob  # noqa: PLC0415
 
     row = find(model)
-    if data is None and row.recipe.task != "waveform_inversion":
+    if data is None and catalogue is None and row.recipe.task != "waveform_inversion":
         raise UsageError(f"--data: missing, wanted labelled windows for {model}")
     archives, left_out = tuple(_archive(each) for each in continuous), tuple(filter(None, leave_out.split(",")))
-    wanted = TrainingData(data, archives, mems, left_out, accelerometers, teacher)
+    wanted = TrainingData(data, archives, catalogue, mems, left_out, accelerometers, teacher)
     chosen = _options(row, options, seed, steps)
     job = TrainJob(row, wanted, chosen, threads=threads, state=state, device=device)
     _run(job, output, chosen.steps)

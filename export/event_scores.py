@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 
 from .crops import Float32
 
@@ -53,9 +53,15 @@ class EventScore:
         return self.true_positives + self.false_positives + self.true_negatives + self.false_negatives
 
     def figures(self, prefix: str) -> dict[str, float]:
-        """Give the shares and the number of windows, for a record of a training."""
+        """Give the shares and the counts, for a record of a training."""
         shares = {name: round(float(getattr(self, name)), 4) for name in ("precision", "recall", "f1", "accuracy")}
-        return {f"{prefix}{name}": value for name, value in {**shares, "windows": float(self.windows)}.items()}
+        counts = {name: float(value) for name, value in asdict(self).items()}
+        return {f"{prefix}{name}": value for name, value in {**shares, **counts}.items()}
+
+    @classmethod
+    def from_figures(cls, figures: dict[str, float], prefix: str) -> EventScore:
+        """Give what `figures` was made of."""
+        return cls(**{each.name: int(figures[f"{prefix}{each.name}"]) for each in fields(cls)})
 
     def as_deepquake(
         self, *, model: str, window_s: int, components: int, classes: int, dataset: str

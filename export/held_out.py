@@ -11,8 +11,8 @@ def split_records(records: tuple[Record, ...], share: float) -> tuple[tuple[Reco
     """Give the records to train on and those that are held out.
 
     Groups are taken in an order that depends on their names alone, as long as no more than `share` of the records with
-    arrivals is out, and no more of those without; a group too large for that stays in. Continuous records of a station
-    that is held out are neither trained on nor looked at: they hold the same minutes. Where what is out would lack
+    arrivals is out, and no more of those without; a group too large for that stays in. Continuous records without a
+    group, of a station that is held out, are neither trained on nor looked at: they hold the same minutes. Where what is out would lack
     events or noise, nothing is.
     """
     sizes: dict[str, list[int]] = {}
@@ -26,12 +26,13 @@ def split_records(records: tuple[Record, ...], share: float) -> tuple[tuple[Reco
             groups.add(group)
             room = [left - size for size, left in zip(sizes[group], room, strict=True)]
     held = tuple(each for each in records if each.group in groups)
-    if not any(each.arrivals for each in held) or all(each.arrivals for each in held):
+    has_quiet = any(each.kind == "continuous" or not each.arrivals for each in held)
+    if not has_quiet or not any(each.arrivals for each in held):
         return records, ()
     stations = {each.station for each in held if each.station}
     kept = tuple(
         each
         for each in records
-        if each.group not in groups and not (each.kind == "continuous" and each.station in stations)
+        if (each.group or each.kind != "continuous" or each.station not in stations) and each.group not in groups
     )
     return kept, held

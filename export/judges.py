@@ -30,6 +30,8 @@ Thresholds = dict[str, Threshold]
 Scores = dict[str, float]
 Judge = Callable[[Path], tuple[Thresholds, Scores]]
 
+EVENTS = "validation_event_"
+"""What the names of an event detector's scores begin with."""
 _DRAWN = 400
 """Windows that events are judged by: half of them at an arrival."""
 _SYNTHETIC, _SYNTHETIC_SEED = 64, 8128
@@ -70,7 +72,7 @@ def judge_events(sets: tuple[tuple[Record, ...], tuple[Record, ...]], options: E
         grid = [step / 20 for step in range(2, 20)]
         on = max(grid, key=lambda each: EventScore.of(*seen, each).f1)
         thresholds = {label: Threshold(on, on / 2) for label in session.manifest.picked_labels}
-        return thresholds, {"threshold": on, **EventScore.of(*unseen, on).figures("validation_event_")}
+        return thresholds, {"threshold": on, **EventScore.of(*unseen, on).figures(EVENTS)}
 
     return judge
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from seisedge.edge.manifest import Manifest, Provenance, Verification
 from seisedge.edge.preprocess import Preprocess
 
 from .artefact import UNQUANTIZED
+from .catalogue import Catalogue, read_catalogue_file
 from .dataset import LabelledSet, read_labelled
 from .errors import TrainingDataError
+from .event_scores import EventScore
 from .held_out import split_records
-from .judges import Judge, judge_events, judge_picks, judge_waveforms
+from .judges import EVENTS, Judge, judge_events, judge_picks, judge_waveforms
 from .records import Continuous, Record, continuous_records, labelled_records, mems_records
 from .registry import Model
 from .train import Progress, Training
@@ -29,6 +32,7 @@ from .trained import Trained, TrainRecord, write_trained
 from .weights import load_weights
 
 _FILTERS = ("highpass", "bandpass")
+_KEPT = 0.2  # DeepQuake's split
 _REPORT_EVERY, _REPORTS = 100, 50
 
 
@@ -41,7 +45,10 @@ class TrainingData:
     labelled
         Folder with both labelled sets; None for a model that needs none, or where a catalogue labels the archives.
     continuous
-        Archives with consensus picks, or with those of a catalogue.
+        Archives with consensus picks, or without where there is a catalogue.
+    catalogue
+        Of the P of the archives' stations, `catalog.json`, for a model that detects events; a fifth of the hours is
+        kept for validation then.
     mems
         Long records of MEMS sensors, `.npz` with its picks beside it; None for none.
     left_out
@@ -54,6 +61,7 @@ class TrainingData:
 
     labelled: Path | None = None
     continuous: tuple[Continuous, ...] = ()
+    catalogue: Path | None = None
     mems: Path | None = None
     left_out: tuple[str, ...] = ()
     accelerometers: bool = False
@@ -94,6 +102,9 @@ class TrainJob:
         self._preprocess = Preprocess(draft_manifest(model))
         self._sets = self._read_labelled(data)
         self._records = tuple(self._records_of(data))
+        self._others: tuple[Record, ...] = ()
+        if data.catalogue is not None and self._sets is None:
+            self._records, self._others = split_records(self._records, _KEPT)
         self._digests = _digests(data, self._sets)
         network, teachers = model.build(), tuple(_teacher(model, each) for each in data.teachers)
         self._training = Training(network, self._preprocess, self._records, options, teachers, device=device)
@@ -138,14 +149,31 @@ class TrainJob:
             data_digests=self._digests,
             windows=self._counts(),
         )
-        return write_trained(trained, self._judge(), path, command=command)
+        record = write_trained(trained, self._judge(), path, command=command)
+        if self._model.recipe.task == "event_detection":
+            self._write_evaluation(record, path.with_name(f"{path.stem}.eval.json"))
+        return record
+
+    def _write_evaluation(self, record: TrainRecord, path: Path) -> None:
+        """Write what DeepQuake's evaluation says, with precision and recall the right way round."""
+        recipe = self._model.recipe
+        evaluation = EventScore.from_figures(record.scores, EVENTS).as_deepquake(
+            model=recipe.name,
+            window_s=round(recipe.window_samples / recipe.sampling_rate),
+            components=len(recipe.components.order),
+            classes=len(recipe.outputs[0].labels),
+            dataset=", ".join(record.data_digests),
+        )
+        path.write_text(json.dumps(evaluation, indent=1) + "\n", encoding="utf-8")
 
     def _read_labelled(self, data: TrainingData) -> tuple[LabelledSet, LabelledSet] | None:
         if self._model.recipe.task == "waveform_inversion":
             return None
         if data.labelled is None:
-            if not data.continuous:
-                raise TrainingDataError(f"{self._model.name}: found no data, wanted labelled windows or an archive")
+            if data.catalogue is None or not data.continuous:
+                raise TrainingDataError(
+                    f"{self._model.name}: found no labels, wanted labelled windows, or an archive with its catalogue"
+                )
             return None
         names = ("labelled_train.npz", "labelled_val.npz")
         training, validation = (read_labelled(data.labelled / name, self._preprocess) for name in names)
@@ -162,10 +190,19 @@ class TrainJob:
     def _read(self, data: TrainingData) -> Iterator[Record]:
         if self._sets is not None:
             yield from labelled_records(self._sets[0], self._preprocess.manifest.sampling_rate)
+        catalogue = None if data.catalogue is None else self._read_catalogue(data.catalogue)
         for archive in data.continuous:
-            yield from continuous_records(archive, self._preprocess, accelerometers=data.accelerometers)
+            yield from continuous_records(
+                archive, self._preprocess, accelerometers=data.accelerometers, catalogue=catalogue
+            )
         if data.mems is not None:
             yield from mems_records(data.mems, self._preprocess, left_out=data.left_out)
+
+    def _read_catalogue(self, path: Path) -> Catalogue:
+        if self._model.recipe.task != "event_detection":
+            name, task = self._model.name, self._model.recipe.task
+            raise TrainingDataError(f"{name}: found a catalogue, which knows no S, wanted none for {task}")
+        return read_catalogue_file(path)
 
     @property
     def _is_filtered(self) -> bool:
@@ -184,14 +221,14 @@ class TrainJob:
     def _judged_records(self) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
         """Records that were trained on, and others."""
         if self._sets is None:
-            return split_records(self._records, self._options.held_out)
+            return self._records, self._others
         validation = labelled_records(self._sets[1], self._preprocess.manifest.sampling_rate)
         others = tuple(each if self._is_filtered else _without_mean(each) for each in validation)
         return tuple(each for each in self._records if each.kind != "continuous"), others
 
     def _counts(self) -> dict[str, int]:
         if self._sets is None:
-            return {"training": len(self._records), "validation": 0}
+            return {"training": len(self._records), "validation": len(self._others)}
         return {"training": len(self._sets[0].windows), "validation": len(self._sets[1].windows)}
 
     def _in_words(self) -> str:
@@ -233,8 +270,9 @@ def _digests(data: TrainingData, sets: tuple[LabelledSet, LabelledSet] | None) -
     if sets is not None:
         found = {"labelled_train.npz": sets[0].digest, "labelled_val.npz": sets[1].digest}
     found |= {archive.folder.name: _digest_of(sorted(archive.folder.glob("*"))) for archive in data.continuous}
-    if data.mems is not None:
-        found[data.mems.name] = _digest_of([data.mems])
+    for each in (data.catalogue, data.mems):
+        if each is not None:
+            found[each.name] = _digest_of([each])
     return found | {f"teacher {each.name}": _digest_of([each]) for each in data.teachers}
 
 
