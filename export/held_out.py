@@ -12,8 +12,8 @@ def split_records(records: tuple[Record, ...], share: float) -> tuple[tuple[Reco
 
     Groups are taken in an order that depends on their names alone, as long as no more than `share` of the records with
     arrivals is out, and no more of those without; a group too large for that stays in. Continuous records without a
-    group, of a station that is held out, are neither trained on nor looked at: they hold the same minutes. Where what is out would lack
-    events or noise, nothing is.
+    group, of a station that is held out, are neither trained on nor looked at: they hold the same minutes. Where what
+    is out would lack events or noise, nothing is.
     """
     sizes: dict[str, list[int]] = {}
     for each in records:

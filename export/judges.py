@@ -71,7 +71,7 @@ def judge_events(sets: tuple[tuple[Record, ...], tuple[Record, ...]], options: E
         seen, unseen = (_event_probabilities(session, each, options) for each in sets)
         grid = [step / 20 for step in range(2, 20)]
         on = max(grid, key=lambda each: EventScore.of(*seen, each).f1)
-        thresholds = {label: Threshold(on, on / 2) for label in session.manifest.picked_labels}
+        thresholds = {label: Threshold(on, on) for label in session.manifest.picked_labels}
         return thresholds, {"threshold": on, **EventScore.of(*unseen, on).figures(EVENTS)}
 
     return judge

@@ -154,12 +154,17 @@ def test_from_s_files_to_detections(tmp_path: Path) -> None:
     )
     assert evaluation["f1"] > 80
     found = tmp_path / "found.jsonl"
-    scanned = run(scan, [str(tmp_path / "a"), "--model", str(model), "-q", "-o", str(found)])
+    pictures = tmp_path / "pictures"
+    options = ["--model", str(model), "-q", "-o", str(found), "--plot", str(pictures)]
+    scanned = run(scan, [str(tmp_path / "a"), *options])
     assert scanned.exit_code == 0, scanned.output
     rows = [json.loads(line) for line in found.read_text().splitlines()]
     assert {row["label"] for row in rows} == {"event"}
     hours = {row["time"][11:13] for row in rows}
     assert len(hours) > 8
+    drawn = {path.stem.rpartition("_")[2] for path in pictures.glob("*.png")}
+    assert {row["time"][:19].replace(":", "").replace("-", "") for row in rows} >= drawn
+    assert len(drawn) > 8
 
 
 def test_a_catalogue_labels_events_alone(tmp_path: Path) -> None:
