@@ -24,6 +24,8 @@ FAR_S = 1.5
 
 _LOSS_SCALE = 50.0  # an onset fills a hundredth of a window
 _EDGE = 300
+_OUTSIDE = 0.1
+"""Weight of the background where there are offsets, as upstream; inside a span it is 1 (upstream 5)."""
 
 
 class SampleObjective:
@@ -64,7 +66,8 @@ class SampleObjective:
         weight = self._weight(crop)
         if self._reach is not None:
             offset, inside = self._offsets(crop, self._reach)
-            return np.concatenate((inside, offset)), np.concatenate((weight, inside * weight))
+            known = weight * np.maximum(inside, _OUTSIDE)
+            return np.concatenate((inside, offset)), np.concatenate((known, inside * weight))
         target = self._target(crop)
         if self._is_softmax:
             return self._with_rest(target), weight.min(axis=0, keepdims=True)

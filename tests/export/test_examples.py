@@ -184,7 +184,7 @@ def test_a_short_record_is_laid_into_noise_of_its_station_as_loud_as_its_own() -
         assert x.all()  # no silence is left
         steps, counts = np.unique(x[0].round(4), return_counts=True)
         assert np.sort(counts)[-4:].sum() > WIDTH - 310
-        assert 1 < np.ptp(steps[counts > 100]) < 20
+        assert 4 < np.ptp(steps[counts > 100]) < 16
         at = int(target[0].argmax())
         places.add(at // 100)
         if target[0].max() > 0.99 and 160 < at < WIDTH - 160:
@@ -205,7 +205,7 @@ def test_arrivals_of_the_bed_come_along() -> None:
 
 
 def test_one_component_is_not_dropped() -> None:
-    options = dataclasses.replace(PLAIN, drop_horizontals=1.0, drop_one=1.0, swap=1.0, turn=1.0)
+    options = dataclasses.replace(PLAIN, drop_horizontals=0.0, drop_one=1.0, swap=1.0, turn=1.0)
     event = _event()
     one = dataclasses.replace(event, samples=event.samples[:1])
     noise = dataclasses.replace(NOISE, samples=NOISE.samples[:1])

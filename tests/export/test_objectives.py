@@ -69,6 +69,7 @@ def test_offsets_lead_to_the_onset_in_the_manifests_unit() -> None:
     np.testing.assert_allclose(inside + 20 * target[2, inside], 1000.25, atol=1e-4)
     assert target[0, inside].all()
     assert not np.delete(target[0], inside).any()
+    np.testing.assert_allclose(weight[0], np.where(target[0] > 0, 1, 0.1), rtol=1e-6)
     second = np.flatnonzero(weight[3])
     nearest = np.where(second <= 1025, 1010.0, 1040.0)
     np.testing.assert_allclose(second + 20 * target[3, second], nearest, atol=1e-4)

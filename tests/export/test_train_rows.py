@@ -29,7 +29,7 @@ from seisedge.export.records import Record, labelled_records
 from seisedge.export.registry import REGISTRY, find
 from seisedge.export.train import Training
 from seisedge.export.train_job import draft_manifest
-from seisedge.export.train_options import TrainOptions, default_options
+from seisedge.export.train_options import ExampleOptions, TrainOptions, default_options
 
 SLOW = {
     "inception",
@@ -138,7 +138,16 @@ def _results(session: OrtSession) -> Iterator[Result]:
     yield from made.finish()
 
 
-WHOLE = TrainOptions(steps=7, batch=2, window_samples=0, mine_every=2, mined_records=3, held_out=0.4, check_every=3)
+WHOLE = TrainOptions(
+    steps=7,
+    batch=4,
+    window_samples=0,
+    mine_every=2,
+    mined_records=3,
+    held_out=0.4,
+    check_every=3,
+    examples=ExampleOptions(shares=(0.2, 0.1, 0.1, 0.1, 0.5)),
+)
 
 
 @pytest.mark.parametrize("name", ["earthquake-cnn", "spec-cnn", "convnetquake", "unet-z"])
@@ -172,17 +181,21 @@ def test_a_training_that_was_stopped_gives_the_bits_of_one_that_was_not(
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
-def test_a_training_that_gets_no_better_ends_and_keeps_its_best(folder: Path) -> None:
+def test_a_training_that_gets_no_better_ends_and_keeps_its_best(folder: Path, tmp_path: Path) -> None:
     options = dataclasses.replace(
         training_options(), steps=400, batch=4, check_every=2, patience=3, held_out=0.4, learning_rate=0.5, average=0.0
     )
     manifest = draft_manifest(find("earthquake-cnn"))
     torch.manual_seed(0)
     training = Training(find("earthquake-cnn").build(), Preprocess(manifest), _records(manifest, folder), options)
-    training.run()
+    training.run(keep=tmp_path / "state.pt")
     looks = {row["step"]: row["validation_loss"] for row in training.curve if "validation_loss" in row}
     best = min(looks, key=lambda step: looks[step])
     assert training.step == best + 6 < 400
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    for name, each in training.trained.state_dict().items():
+        torch.testing.assert_close(each, state["best"][0][name], rtol=0, atol=0)
+    assert not torch.equal(training.trained.classify.weight, state["average"]["module.classify.weight"])  # type: ignore[arg-type,union-attr]  # a layer's
 
 
 def training_options() -> TrainOptions:
