@@ -115,6 +115,11 @@ class Training:
         return module.eval()
 
     @property
+    def seconds(self) -> float:
+        """What it has taken up to the last row of the curve, in all its runs."""
+        return self.curve[-1]["seconds"] if self.curve else 0.0
+
+    @property
     def false_picks(self) -> list[tuple[Record, int]]:
         """Where the last search found picks of nothing: (record, sample)."""
         return [] if self._mine is None else self._mine.records_of(self._found)
@@ -130,7 +135,7 @@ class Training:
         keep
             File for the state, written with every search for false picks, with every look and at the end.
         """
-        began, loss = time.perf_counter(), 0.0
+        began, loss = time.perf_counter() - self.seconds, 0.0
         options = self._options
         try:
             for batch in self._batches():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +109,6 @@ class TrainJob:
         self._training = Training(network, self._preprocess, self._records, options, teachers, device=device)
         if state is not None and state.exists():
             self._training.load(state)
-        self._seconds = 0.0
 
     @property
     def done(self) -> int:
@@ -131,10 +129,8 @@ class TrainJob:
 
     def fit(self, progress: Progress) -> None:
         """Train."""
-        began = time.perf_counter()
         often = max(1, min(_REPORT_EVERY, self._options.steps // _REPORTS))
         self._training.run(progress, report_every=often, keep=self._state)
-        self._seconds = time.perf_counter() - began
 
     def write(self, path: Path, *, command: str) -> TrainRecord:
         """Write the artefact, its weights (`.npz`) and its record (`.json`) beside each other."""
@@ -144,7 +140,7 @@ class TrainJob:
             options=self._options,
             version=f"{self._training.step}-steps-seed-{self._options.seed}",
             curve=self._training.curve,
-            seconds=self._seconds,
+            seconds=self._training.seconds,
             training_data=self._in_words(),
             data_digests=self._digests,
             windows=self._counts(),

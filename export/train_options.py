@@ -141,7 +141,9 @@ def default_options(manifest: Manifest, steps: int | None = None) -> TrainOption
     if output.reference_sample is not None:
         base = TrainOptions(steps=6000, batch=256, learning_rate=2e-3, weight_decay=0.01)
         return _of_length(base, manifest, steps)
-    return _of_length(TrainOptions(steps=4000, learning_rate=2e-3, mined_records=60), manifest, steps)
+    is_picture = any(step.op == "spectrogram_image" for step in manifest.steps)
+    rate = 1e-4 if is_picture else 2e-3  # a dense layer over a whole picture would run away
+    return _of_length(TrainOptions(steps=4000, learning_rate=rate, mined_records=60), manifest, steps)
 
 
 def _of_length(options: TrainOptions, manifest: Manifest, steps: int | None) -> TrainOptions:

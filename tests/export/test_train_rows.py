@@ -94,7 +94,8 @@ def _training(name: str, folder: Path, **changes: object) -> Training:
 @pytest.mark.parametrize("name", EVERY)
 def test_a_few_steps_lower_the_loss(name: str, folder: Path) -> None:
     steps = 6 if name in SLOW or name.startswith("unet") else 24
-    training = _training(name, folder, steps=steps, batch=2 if name in SLOW else 8, average=0.0)
+    batch = 2 if name in SLOW and name != "spectrogram-cnn" else 8  # which sees an event or none: noisier
+    training = _training(name, folder, steps=steps, batch=batch, average=0.0)
     smoothed: list[float] = []
     training.run(lambda row: smoothed.append(row["loss"]), report_every=1)
     losses = [smoothed[0], *(100 * b - 99 * a for a, b in pairwise(smoothed))]
