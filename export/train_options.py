@@ -137,7 +137,7 @@ def default_options(manifest: Manifest, steps: int | None = None) -> TrainOption
     if output.kind == "waveform":
         return _of_length(TrainOptions(steps=2000, batch=8, learning_rate=1e-3), manifest, steps)
     if output.kind == "sample_probability":
-        return _of_length(TrainOptions(steps=4000, batch=16, mined_records=10), manifest, steps)
+        return _of_length(TrainOptions(steps=4000, batch=16, learning_rate=1e-3, mined_records=10), manifest, steps)
     if output.reference_sample is not None:
         base = TrainOptions(steps=6000, batch=256, learning_rate=2e-3, weight_decay=0.01)
         return _of_length(base, manifest, steps)

@@ -53,9 +53,9 @@ RESULT = {
 EVERY = [pytest.param(name, marks=pytest.mark.long if name in SLOW else ()) for name in REGISTRY]
 ONE_OF_EACH_KIND = [
     "unet",
-    "unet-z",
     "earthquake-cnn",
     "convnetquake",
+    pytest.param("unet-z", marks=pytest.mark.long),
     pytest.param("source-inversion", marks=pytest.mark.long),
     pytest.param("deepquake", marks=pytest.mark.long),
     pytest.param("spectrogram-cnn", marks=pytest.mark.long),
