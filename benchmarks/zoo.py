@@ -102,9 +102,9 @@ def elsewhere() -> str:
         "\n## int8 on other processors\n\n"
         "`make emulated`: the same file and input here and on an emulated processor of its class, a Haswell (AVX2 "
         "without VNNI) or a Cortex-A76; the largest difference in units of the outputs' scale (aim: 0.001), how far "
-        "int8 is from fp32 there. Where it is more, ONNX Runtime rounds otherwise: in `wavenet-z`, of the 384,000 values of an "
-        "int8 convolution whose inputs are the same, one is a step higher on ARM, and the layers behind it pass that on. "
-        "Random weights, whose outputs are small, show it most.\n\n"
+        "int8 is from fp32 there. Where it is more, ONNX Runtime rounds otherwise: in `wavenet-z`, of the 384,000 "
+        "values of an int8 convolution whose inputs are the same, one is a step higher on ARM, and the layers behind "
+        "it pass that on. Random weights, whose outputs are small, show it most.\n\n"
         "| model | for | between processors | int8 from fp32 |\n|---|---|---:|---:|\n" + "\n".join(rows) + "\n"
     )
 

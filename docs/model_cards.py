@@ -46,6 +46,9 @@ _LIMITS = {
 - Four seconds cannot tell an S from a P by what came before: swarms give many false picks.
 - It was trained on the labelled windows alone, without continuous records.""",
 }
+_BY_EPOCHS = """\
+This is the command of the trainer of version 0.1.0, by epochs, which is gone: there is one for all models now, by steps
+(docs/training.md). """
 _LICENCE = """\
 {licence}. No weight of another model is in it; pickers under the GPL made labels of continuous records, no more."""
 _HEAD = """\
@@ -147,8 +150,9 @@ def _files(name: str) -> str:
 
 def _training(record: dict[str, Any]) -> str:
     data = "\n".join(f"- `{key}`, SHA-256 `{digest[:16]}…`" for key, digest in record["data_digests"].items())
+    older = _BY_EPOCHS if "epochs" in record["options"] else ""
     return (
-        f"```\n{record['command']}\n```\n\n{record['windows']['training']:,} labelled windows for training, "
+        f"```\n{record['command']}\n```\n\n{older}{record['windows']['training']:,} labelled windows for training, "
         f"{record['windows']['validation']:,} for validation; {record['seconds'] / 60:.0f} minutes, "
         f"{record['hardware']}. The record with the curve is `edge/models/{record['model']}.json`. Data:\n\n{data}"
     )

@@ -1,4 +1,4 @@
-"""Pictures of picks: the waveforms around them. Needs matplotlib, which the base install lacks."""
+"""Pictures of picks and detections: the waveforms around them. Needs matplotlib, which the base install lacks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from seisedge.firmware_bridge import Packet
 
 from .archive import Trace, read_packets
+from .detections import Detection
 from .errors import UsageError
 from .picks import Pick
 from .stations import Station
@@ -24,6 +25,7 @@ Float64 = npt.NDArray[np.float64]
 _BEFORE_S, _AFTER_S = 5.0, 10.0
 _TOGETHER_S = 30.0  # picks no further apart share a picture
 _COLOURS = {"P": "tab:red", "S": "tab:blue"}
+_DETECTED = "tab:green"
 
 
 def require_matplotlib() -> None:
@@ -41,48 +43,55 @@ def require_matplotlib() -> None:
     mpl.use("agg")
 
 
-def draw_picks(station: Station, picks: list[Pick], folder: Path) -> list[Path]:
-    """One PNG per group of picks: the components, and the picks with their probabilities.
+Found = Pick | Detection
+
+
+def draw_results(station: Station, found: list[Found], folder: Path) -> list[Path]:
+    """One PNG per group of picks or detections: the components, and what was found with its probability.
 
     Parameters
     ----------
     station
         Whose files are read again around the picks.
-    picks
-        Of that station.
+    found
+        At that station.
     folder
         Made when it is not there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return [_draw_group(station, group, folder) for group in _groups(picks)]
+    return [_draw_group(station, group, folder) for group in _groups(found)]
 
 
-def _groups(picks: list[Pick]) -> list[list[Pick]]:
-    groups: list[list[Pick]] = []
-    for pick in sorted(picks, key=lambda each: each.time_ns):
-        if groups and pick.time_ns - groups[-1][-1].time_ns <= _TOGETHER_S * NANOSECONDS:
-            groups[-1].append(pick)
+def _groups(found: list[Found]) -> list[list[Found]]:
+    groups: list[list[Found]] = []
+    for each in sorted(found, key=lambda each: each.time_ns):
+        if groups and each.time_ns - max(map(_end_ns, groups[-1])) <= _TOGETHER_S * NANOSECONDS:
+            groups[-1].append(each)
         else:
-            groups.append([pick])
+            groups.append([each])
     return groups
 
 
-def _draw_group(station: Station, picks: list[Pick], folder: Path) -> Path:
+def _end_ns(found: Found) -> int:
+    return found.endtime_ns if isinstance(found, Detection) else found.time_ns
+
+
+def _draw_group(station: Station, found: list[Found], folder: Path) -> Path:
     from matplotlib.figure import Figure  # noqa: PLC0415 - see require_matplotlib
 
-    start = picks[0].time_ns - round(_BEFORE_S * NANOSECONDS)
-    end = picks[-1].time_ns + round(_AFTER_S * NANOSECONDS)
+    start = found[0].time_ns - round(_BEFORE_S * NANOSECONDS)
+    end = max(map(_end_ns, found)) + round(_AFTER_S * NANOSECONDS)
     packets = _read(station, start, end)
     figure = Figure(figsize=(10, 1.2 + 1.8 * len(packets)), layout="constrained")
     rows = figure.subplots(len(packets), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (source_id, parts) in zip(rows, packets.items(), strict=True):
         _draw_trace(axes, source_id, parts, start)
-        _draw_lines(axes, picks, start)
-    rows[0].set_title(f"{station.id}   {format_time(start)}   {picks[0].model}", fontsize=10, loc="left")
+        _draw_found(axes, found, start)
+    rows[0].set_title(f"{station.id}   {format_time(start)}   {found[0].model}", fontsize=10, loc="left")
     rows[0].set_xlim(0, (end - start) / NANOSECONDS)
     rows[0].legend(loc="upper right", fontsize=8)
     rows[-1].set_xlabel("seconds")
-    stamp = format_time(picks[0].time_ns)[:19].replace(":", "").replace("-", "")
+    stamp = format_time(found[0].time_ns)[:19].replace(":", "").replace("-", "")
     path = folder / f"{station.id}_{stamp}.png"
     figure.savefig(path, dpi=110)
     return path
@@ -91,7 +100,8 @@ def _draw_group(station: Station, picks: list[Pick], folder: Path) -> Path:
 def _read(station: Station, start: int, end: int) -> dict[str, list[Packet]]:
     """The station's packets near a span, by channel: vertical first, then as the alphabet has them."""
     packets: dict[str, list[Packet]] = {}
-    near = [(component, _between(trace, start, end)) for component, trace in station.traces]
+    spans = [(component, _between(trace, start, end)) for component, trace in station.traces]
+    near = [each for each in spans if each[1].starts]  # a file that begins behind the picture has none
     for _, packet, _ in read_packets(near, on_problem=lambda _: None):  # the scan has told of problems already
         packets.setdefault(packet.source_id, []).append(packet)
     return dict(sorted(packets.items(), key=lambda item: (item[0][-1] not in "Z3", item[0])))
@@ -126,11 +136,14 @@ def _draw_trace(axes: Axes, source_id: str, packets: list[Packet], start: int) -
     axes.margins(y=0.1)
 
 
-def _draw_lines(axes: Axes, picks: list[Pick], start: int) -> None:
-    for pick in picks:
-        axes.axvline(
-            (pick.time_ns - start) / NANOSECONDS,
-            color=_COLOURS.get(pick.phase_hint, "tab:green"),
-            linewidth=1.2,
-            label=f"{pick.phase_hint} {format_time(pick.time_ns)[11:23]} ({pick.probability:.2f})",
-        )
+def _draw_found(axes: Axes, found: list[Found], start: int) -> None:
+    """A line for a pick, a span for a detection."""
+    for each in found:
+        at = (each.time_ns - start) / NANOSECONDS
+        text = f"{format_time(each.time_ns)[11:23]} ({each.probability:.2f})"
+        if isinstance(each, Detection):
+            end = (each.endtime_ns - start) / NANOSECONDS
+            axes.axvspan(at, end, color=_DETECTED, alpha=0.15, linewidth=0, label=f"{each.label} {text}")
+        else:
+            colour = _COLOURS.get(each.phase_hint, _DETECTED)
+            axes.axvline(at, color=colour, linewidth=1.2, label=f"{each.phase_hint} {text}")

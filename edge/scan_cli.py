@@ -14,6 +14,7 @@ import click
 
 from . import models
 from .archive import require_paths, total_bytes
+from .detections import Detection
 from .errors import SeisedgeError, UsageError
 from .interrupt import StopSignal
 from .picks import Pick
@@ -62,7 +63,7 @@ what was found is kept); 2 the command was wrong; 130 stopped with Ctrl-C (what 
     "--plot",
     default=None,
     type=click.Path(path_type=Path),
-    help="Folder for a picture of each group of picks.",
+    help="Folder for a picture of each group of picks or detections.",
 )
 @click.option("--batch", default=128, show_default=True, type=click.IntRange(1, 65536), help="Windows per call.")
 @click.option("--jobs", "-j", default=None, type=click.IntRange(1, 1024), help="Threads.  [default: one per core]")
@@ -129,11 +130,11 @@ def _scan(
             with _bar(sum(each.size for each in stations), "scanning", quiet=quiet) as bar:
                 for station in stations:
                     bar.label = str(station.id)
-                    found: list[Pick] = []
+                    found: list[Pick | Detection] = []
 
-                    def keep(results: list[Result], found: list[Pick] = found) -> None:
+                    def keep(results: list[Result], found: list[Pick | Detection] = found) -> None:
                         writer.write(results)
-                        found += [each for each in results if isinstance(each, Pick)]
+                        found += [each for each in results if isinstance(each, Pick | Detection)]
 
                     scanner.scan(station, keep, _stoppable(bar.update, stop))
                     painter(station, found)
@@ -161,16 +162,16 @@ def _report(scanner: Scanner, path: Path | None, *, interrupted: bool, quiet: bo
     return 1 if scanner.report.problems else 0
 
 
-def _painter(folder: Path | None) -> Callable[[Station, list[Pick]], None]:
-    """Give what draws a station's picks when it is done, if pictures were asked for."""
+def _painter(folder: Path | None) -> Callable[[Station, list[Pick | Detection]], None]:
+    """Give what draws a station's results when it is done, if pictures were asked for."""
     if folder is None:
-        return lambda _station, _picks: None
+        return lambda _station, _found: None
     from . import plot  # noqa: PLC0415 - matplotlib is no part of the base install
 
     plot.require_matplotlib()
 
-    def draw(station: Station, picks: list[Pick]) -> None:
-        for path in plot.draw_picks(station, picks, folder):
+    def draw(station: Station, found: list[Pick | Detection]) -> None:
+        for path in plot.draw_results(station, found, folder):
             click.echo(f"picture {path}", err=True)
 
     return draw

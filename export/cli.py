@@ -12,6 +12,7 @@ from seisedge.edge import models
 from seisedge.edge.session import OrtSession
 
 from .cli_artefact import export, quantize, verify
+from .cli_catalogue import catalogue
 from .cli_engine import engine
 from .cli_evaluate import evaluate
 from .cli_parts import examples, reports_errors
@@ -95,5 +96,5 @@ def show(model: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the com
     click.echo(json.dumps(value, indent=1) if as_json else "\n".join(lines))
 
 
-for _command in (import_weights, export, quantize, verify, recipe, wrap, engine, train, evaluate):
+for _command in (import_weights, export, quantize, verify, recipe, wrap, engine, catalogue, train, evaluate):
     main.add_command(_command)

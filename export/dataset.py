@@ -3,7 +3,7 @@
 The form is one `.npz` and one `.csv` with a row per window, in the same order. Arrays of the `.npz`: `samples`
 (all windows one behind the other, each component after component, Z, N, E), `start`, `n`, `fs`, `p_sample`,
 `s_sample` (fractional, -1 where there is none), `group`, `id`. Columns of the CSV that are used: `s_status`,
-`p_origin`, `channels`, `other_picks`.
+`p_origin`, `channels`, `other_picks`, and `network`, `station` where there are such.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ class LabelledWindow:
         From this sample on something is there that was not labelled; None where nothing is.
     is_manual
         The P label is an analyst's.
+    station
+        `NETWORK.STATION`; empty where the file does not say.
+    is_accelerometer
+        Its channels are an accelerometer's: instrument code N, or none as of a MEMS sensor.
     """
 
     id: str
@@ -55,6 +59,8 @@ class LabelledWindow:
     others: tuple[float, ...]
     unlabelled_from: float | None
     is_manual: bool
+    station: str = ""
+    is_accelerometer: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,4 +133,6 @@ def _windows(
             others=tuple(float(each) * scale for each in re.findall(r"[\d.]+", row["other_picks"])),
             unlabelled_from=places["P"] * scale if row["s_status"] == "unlabelled" else None,
             is_manual=row["p_origin"] == "manual",
+            station=".".join(filter(None, (row.get("network"), row.get("station")))),
+            is_accelerometer=all(each[1:2] in {"", "N"} for each in row["channels"].split(",")),
         )

@@ -53,6 +53,12 @@ class Recipe:
         )
 
 
+def with_window(manifest: Manifest, width: int) -> Manifest:
+    """Give the manifest with windows of another length, for a network that takes any."""
+    shape = tuple(width if size == manifest.window_samples else size for size in manifest.input.shape)
+    return dataclasses.replace(manifest, window_samples=width, input=dataclasses.replace(manifest.input, shape=shape))
+
+
 RESAMPLE = Step("resample", "stream", {"method": "polyphase_kaiser", "start": "first_sample"})
 """To the model's rate, behind an anti-alias filter; nothing where the sensor has that rate already."""
 

@@ -1,4 +1,4 @@
-"""Records to train a picker with: labelled windows, and continuous data with picks that other pickers agree on.
+"""Records to train with: labelled windows, and continuous data with picks that other pickers agree on.
 
 Both come through the runtime's own stream steps. What is not known is masked: there the loss looks away.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,7 @@ from seisedge.edge.stations import Station, group_stations
 from seisedge.edge.times import NANOSECONDS, parse_time
 from seisedge.edge.windows import WindowBlock
 
+from .catalogue import Catalogue
 from .dataset import LabelledSet, LabelledWindow
 from .errors import TrainingDataError
 
@@ -33,6 +34,7 @@ AGREED = 3
 """Pickers that must agree for a pick to be a label; with fewer it is masked."""
 PIECE_WINDOWS = 6
 """Continuous data are cut into pieces of so many windows."""
+_HOUR_NS = 3600 * NANOSECONDS
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,27 @@ class Record:
         (phase, sample of its onset, fractional).
     unknown
         (phase or None for all, first sample, sample behind the last) where nothing may be learnt.
+    group
+        What must not be split over training and validation; empty where there is no such thing.
+    station
+        `NETWORK.STATION`, where known.
     """
 
     id: str
     kind: Kind
     samples: Float32
     arrivals: tuple[tuple[str, float], ...] = ()
-    unknown: tuple[tuple[str | None, float, float], ...] = field(default=())
+    unknown: tuple[tuple[str | None, float, float], ...] = ()
+    group: str = ""
+    station: str = ""
 
 
 def labelled_records(found: LabelledSet, rate: float) -> Iterator[Record]:
     """Records of labelled windows."""
     for window in found.windows:
         kind: Kind = "event" if window.arrivals else "noise"
-        yield Record(window.id, kind, window.samples, tuple(sorted(window.arrivals.items())), _unknown(window, rate))
+        arrivals, unknown = tuple(sorted(window.arrivals.items())), _unknown(window, rate)
+        yield Record(window.id, kind, window.samples, arrivals, unknown, window.group, window.station)
 
 
 def _unknown(window: LabelledWindow, rate: float) -> tuple[tuple[str | None, float, float], ...]:
@@ -88,55 +97,79 @@ class Continuous:
     end: str = ""
 
 
-def continuous_records(archive: Continuous, preprocess: Preprocess) -> Iterator[Record]:
+def continuous_records(
+    archive: Continuous,
+    preprocess: Preprocess,
+    *,
+    accelerometers: bool = False,
+    catalogue: Catalogue | None = None,
+) -> Iterator[Record]:
     """Pieces of an archive, in which picks of at least `AGREED` pickers are labels and others are masked.
+
+    Parameters
+    ----------
+    accelerometers
+        Other sensors (instrument codes but N) are passed over.
+    catalogue
+        Labels the pieces instead of consensus picks, with the P of each station. Pieces begin at whole seconds then,
+        for an archive of events is made of short files, and those of an hour are one group.
 
     Raises
     ------
     TrainingDataError
         The picks are missing, or not in their form.
     """
-    picks = _read_picks(archive.folder / "picks_consensus.csv")
-    files = tuple(sorted(archive.folder.glob("*.mseed")))
+    if catalogue is None:
+        picks = _read_picks(archive.folder / "picks_consensus.csv")
+        files = tuple(sorted(archive.folder.glob("*.mseed")))
+    else:
+        picks, files = {}, tuple(sorted(each for each in archive.folder.rglob("*") if each.is_file()))
     bounds = tuple(parse_time(each) if each else None for each in (archive.start, archive.end))
     for station in group_stations(index_paths(files).traces, preprocess.manifest.components):
-        if station.refused is None:
+        if station.refused is None and (not accelerometers or station.id.channel[1:2] == "N"):
             mine = picks.get((station.id.network, station.id.station), [])
-            yield from _pieces(station, mine, preprocess, bounds)
+            if catalogue is not None:
+                mine = [("P", time, AGREED) for time in catalogue.p_of(station.id.station)]
+            for begin, samples in _pieces(station, preprocess, bounds, by_second=catalogue is not None):
+                rate = preprocess.manifest.sampling_rate
+                placed = [(phase, (time - begin) * rate / NANOSECONDS, models) for phase, time, models in mine]
+                record = _record(f"{station.id}.{begin}", samples, placed, rate)
+                group = "" if catalogue is None else str(begin // _HOUR_NS)
+                yield replace(record, station=f"{station.id.network}.{station.id.station}", group=group)
 
 
 def _pieces(
-    station: Station,
-    picks: list[tuple[str, int, int]],
-    preprocess: Preprocess,
-    bounds: tuple[int | None, ...],
-) -> Iterator[Record]:
-    width = preprocess.manifest.window_samples
-    stream = StationStream(preprocess, stride=width)
+    station: Station, preprocess: Preprocess, bounds: tuple[int | None, ...], *, by_second: bool
+) -> Iterator[tuple[int, Float32]]:
+    """Time of the first sample, and samples, of pieces of up to `PIECE_WINDOWS` windows that do not overlap."""
+    width, rate = preprocess.manifest.window_samples, preprocess.manifest.sampling_rate
+    stride = int(rate) if by_second else width
+    low, high = bounds
+    for block in _blocks(station, preprocess, width, stride):
+        begin = block.clock.time_ns(block.number * stride)
+        end = begin + block.samples.shape[1] * NANOSECONDS / rate
+        if (low is None or begin >= low) and (high is None or end <= high):
+            yield begin, block.samples.copy()
+
+
+def _blocks(station: Station, preprocess: Preprocess, width: int, stride: int) -> Iterator[WindowBlock]:
+    most = (PIECE_WINDOWS - 1) * width // stride + 1
+    held = (width - 1) // stride  # windows behind a piece that begin inside it
+    stream = StationStream(preprocess, stride=stride)
+
+    def take() -> WindowBlock | None:
+        block = stream.cutter.take(most)
+        if held and block is not None and block.samples.shape[1] == width + (most - 1) * stride:
+            stream.cutter.take(held)
+        return block
+
     for component, packet, _ in read_packets(station.traces, on_problem=lambda _: None):
         stream.push(component, packet)
-        while stream.cutter.ready >= PIECE_WINDOWS and (block := stream.cutter.take(PIECE_WINDOWS)):
-            yield from _piece(station, block, width, picks, preprocess.manifest.sampling_rate, bounds)
+        while stream.cutter.ready >= most + held and (block := take()):
+            yield block
     stream.flush()
-    while block := stream.cutter.take(PIECE_WINDOWS):
-        yield from _piece(station, block, width, picks, preprocess.manifest.sampling_rate, bounds)
-
-
-def _piece(
-    station: Station,
-    block: WindowBlock,
-    width: int,
-    picks: list[tuple[str, int, int]],
-    rate: float,
-    bounds: tuple[int | None, ...],
-) -> Iterator[Record]:
-    begin = block.clock.time_ns(block.number * width)
-    npts = block.samples.shape[1]
-    start, end = bounds
-    if (start is not None and begin < start) or (end is not None and begin + npts * NANOSECONDS / rate > end):
-        return
-    placed = [(phase, (time - begin) * rate / NANOSECONDS, models) for phase, time, models in picks]
-    yield _record(f"{station.id}.{begin}", block.samples.copy(), placed, rate)
+    while block := take():
+        yield block
 
 
 def _record(name: str, samples: Float32, picks: list[tuple[str, float, int]], rate: float) -> Record:

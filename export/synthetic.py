@@ -43,6 +43,16 @@ def synthetic_set(count: int, seed: int) -> SyntheticSet:
     return SyntheticSet(*(each.transpose(0, 2, 1).astype(np.float32) for each in (stations, sources)))
 
 
+class SyntheticMaker:
+    """Examples of the inversion, drawn anew for every batch; what is fed is not changed further."""
+
+    def batch(self, count: int, rng: np.random.Generator) -> tuple[Float32, Float32, Float32]:
+        """Give stations (example, station, sample), sources (example, sample, source) and weights of one."""
+        drawn = synthetic_set(count, int(rng.integers(2**63)))
+        stations = np.ascontiguousarray(drawn.stations.transpose(0, 2, 1))
+        return stations, drawn.sources, np.ones_like(drawn.sources)
+
+
 def _source(rng: np.random.Generator) -> Float64:
     times = np.arange(SAMPLES)
     record = np.zeros(SAMPLES)

@@ -1,235 +1,288 @@
-"""A small trainer for models that give one probability per class and window.
+"""The trainer of every model: examples drawn anew for every step, and a running average of the weights.
 
-Each example is a crop of a labelled window, cut where the epoch's random numbers say and brought through the
-runtime's own window steps. Its target is soft: the probability of a phase falls off with the distance of its
-onset from the reference sample as a Gaussian, so that the trained curve peaks at the onset.
+Between the steps the network is run over records without arrivals; where it picks, the next examples look twice. Where
+groups are held out it is looked at by them, the best state is kept, and a training that gets no better ends. The state
+is kept in a file, so that a training goes on where it was stopped, to the bit as if it had never been.
 """
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
-from torch.nn import functional
 
-from seisedge.edge.manifest import Manifest
+from seisedge.edge.errors import ManifestError
 from seisedge.edge.preprocess import Preprocess
+from seisedge.edge.strict import read
 
-from .dataset import LabelledSet, LabelledWindow
+from .crops import Float32
+from .errors import TrainingDataError
+from .examples import ExampleMaker
+from .lessons import Maker, lesson_of
+from .mining import FalsePicks, Place
+from .recipe import with_window
+from .records import Record
+from .train_options import TrainOptions
 
-Float32 = npt.NDArray[np.float32]
+Progress = Callable[[dict[str, float]], None]
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """Everything that the result depends on, besides data and versions.
-
-    Attributes
-    ----------
-    label_width_s
-        Standard deviation of the target around an onset.
-    guard_s
-        Crops called noise keep this far from arrivals that are not labelled as P or S.
-    near_s
-        Crops at an onset are cut up to this far off it.
-    """
-
-    seed: int = 0
-    epochs: int = 60
-    crops_per_window: int = 12
-    batch: int = 256
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    average: float = 0.999
-    label_width_s: float = 0.1
-    guard_s: float = 1.0
-    near_s: float = 0.6
-    superpose: float = 0.25
-    drop_horizontals: float = 0.1
+_SMOOTHING = 0.99
+_LOOKED_AT = 4  # batches of examples of the groups that are held out
 
 
-class CropMaker:
-    """Cuts labelled crops for one epoch after the other.
+class Training:
+    """One training: its network, its average, and how far it is.
 
     Parameters
     ----------
-    windows
-        What to cut from.
-    manifest
-        Window length, rate, labels and reference sample.
+    module
+        With a method `logits` as its kind of output wants it, see `objectives`.
+    preprocess
+        Of the recipe; its window steps are what examples go through.
+    records
+        What examples are drawn from; none for an inversion, whose data are synthetic.
+    teachers
+        Networks of the same inputs and outputs; the mean of their probabilities teaches (Hinton et al., "Distilling
+        the knowledge in a neural network", 2015; Beyer et al., "Knowledge distillation: a good teacher is patient and
+        consistent", 2022).
+    device
+        Where the network is trained; what is shipped is on the processor.
+
+    Raises
+    ------
+    TrainingDataError
+        The records hold nothing to learn.
     """
 
-    def __init__(self, windows: tuple[LabelledWindow, ...], manifest: Manifest, options: TrainOptions) -> None:
-        self._width = manifest.window_samples
-        self._rate = manifest.sampling_rate
-        self._labels = manifest.outputs[0].labels
-        self._reference = manifest.outputs[0].reference_sample or 0
-        self._vertical = manifest.components.order.index("Z")
-        self._options = options
-        self._windows = [each for each in windows if each.samples.shape[1] >= self._width]
-        self._events = [each for each in self._windows if each.arrivals]
+    def __init__(
+        self,
+        module: nn.Module,
+        preprocess: Preprocess,
+        records: tuple[Record, ...],
+        options: TrainOptions,
+        teachers: tuple[nn.Module, ...] = (),
+        *,
+        device: str = "cpu",
+    ) -> None:
+        width = options.window_samples or preprocess.manifest.window_samples
+        self._preprocess = Preprocess(with_window(preprocess.manifest, width))
+        self._options, self._device = options, torch.device(device)
+        self._lesson = lesson_of(self._preprocess.manifest, records, options)
+        self._mine = self._searcher(width)
+        self._module = module.to(self._device)
+        self._teachers = tuple(each.eval().to(self._device) for each in teachers)
+        self._average = torch.optim.swa_utils.AveragedModel(
+            module,
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(options.average),  # type: ignore[no-untyped-call]  # torch
+            use_buffers=True,
+        )
+        self._optimiser = torch.optim.AdamW(
+            module.parameters(), options.learning_rate, weight_decay=options.weight_decay
+        )
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimiser, options.learning_rate, total_steps=options.steps, pct_start=options.warm_up
+        )
+        self._found: list[Place] = []
+        self._drawn_with: list[Place] = []
+        self._looked_at: list[Batch] | None = None
+        self._best: dict[str, torch.Tensor] | None = None
+        self._best_loss, self._best_step = float("inf"), 0
+        self.step = 0
+        self.curve: list[dict[str, float]] = []
 
-    def epoch(self, rng: np.random.Generator) -> tuple[Float32, Float32]:
-        """Crops (crop, component, sample), with augmentation, and their targets (crop, label), in random order."""
-        crops: list[Float32] = []
-        targets: list[Float32] = []
-        for window in self._windows:
-            for _ in range(self._options.crops_per_window):
-                start = self._draw_start(window, rng)
-                target = self.target(window, start)
-                if target is None:
-                    continue
-                crops.append(self._augment(window, start, rng))
-                targets.append(target)
-        order = rng.permutation(len(crops))
-        return np.stack(crops)[order], np.stack(targets)[order]
-
-    def _draw_start(self, window: LabelledWindow, rng: np.random.Generator) -> int:
-        """Where to cut: near an onset twice as often as anywhere."""
-        last = window.samples.shape[1] - self._width
-        if window.arrivals and rng.random() < 2 / 3:
-            onset = window.arrivals[str(rng.choice(sorted(window.arrivals)))]
-            reach = self._options.near_s * self._rate
-            start = round(onset - self._reference + rng.uniform(-reach, reach))
-            if 0 <= start <= last:
-                return start
-        return int(rng.integers(0, last + 1))
-
-    def target(self, window: LabelledWindow, start: int) -> Float32 | None:
-        """Soft label of a crop; None where what is at its reference sample is not known."""
-        centre = start + self._reference
-        guard = self._options.guard_s * self._rate
-        if any(abs(other - centre) < guard for other in window.others):
+    def _searcher(self, width: int) -> FalsePicks | None:
+        lesson = self._lesson
+        if lesson.objective is None:
             return None
-        if window.unlabelled_from is not None and centre > window.unlabelled_from + guard:
-            return None
-        sigma = self._options.label_width_s * self._rate
-        target = np.zeros(len(self._labels), np.float32)
-        for phase, onset in window.arrivals.items():
-            target[self._labels.index(phase)] = np.exp(-(((onset - centre) / sigma) ** 2) / 2)
-        total = float(target.sum())
-        if total > 1:
-            target /= total
-        target[self._labels.index("noise")] = max(0.0, 1 - total)
-        return target
+        return FalsePicks(lesson.records, lesson.objective, self._inputs, width)
 
-    def _augment(self, window: LabelledWindow, start: int, rng: np.random.Generator) -> Float32:
-        """The crop, turned, with another station's noise over it, without its horizontals, as the dice say."""
-        crop = window.samples[:, start : start + self._width].copy()
-        if rng.random() < self._options.superpose:
-            other = self._windows[int(rng.integers(len(self._windows)))]
-            if not other.arrivals:
-                at = int(rng.integers(0, other.samples.shape[1] - self._width + 1))
-                noise = other.samples[:, at : at + self._width]
-                level = float(np.abs(crop).max()) / max(float(np.abs(noise).max()), 1e-12)
-                crop += noise * np.float32(level * 10 ** rng.uniform(-2, -0.3))
-        horizontals = [index for index in range(len(crop)) if index != self._vertical]
-        if len(horizontals) == 2 and rng.random() < 0.5:  # the same event from another azimuth
-            angle = rng.uniform(0, 2 * np.pi)
-            turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
-            crop[horizontals] = turn @ crop[horizontals]
-        if rng.random() < self._options.drop_horizontals:
-            crop[horizontals] = 0
-        return crop * np.float32(rng.choice((-1, 1)))
+    @property
+    def trained(self) -> nn.Module:
+        """The best state where one was looked for, else the running average of the weights; ready to be used."""
+        module: nn.Module = self._average.module
+        if self._best is not None:
+            module = copy.deepcopy(module)
+            module.load_state_dict(self._best)
+        return module.eval()
 
+    @property
+    def seconds(self) -> float:
+        """What it has taken up to the last row of the curve, in all its runs."""
+        return self.curve[-1]["seconds"] if self.curve else 0.0
 
-Progress = Callable[[dict[str, float]], None]
+    @property
+    def false_picks(self) -> list[tuple[Record, int]]:
+        """Where the last search found picks of nothing: (record, sample)."""
+        return [] if self._mine is None else self._mine.records_of(self._found)
 
+    def run(self, progress: Progress = lambda _: None, *, report_every: int = 100, keep: Path | None = None) -> None:
+        """Train to the last step; Ctrl-C ends early, and what was learnt stays.
 
-def train(
-    module: nn.Module,
-    preprocess: Preprocess,
-    sets: tuple[LabelledSet, LabelledSet],
-    options: TrainOptions,
-    *,
-    progress: Progress = lambda _: None,
-) -> tuple[nn.Module, list[dict[str, float]]]:
-    """Fit a network on the first set; the second is only looked at.
+        Parameters
+        ----------
+        progress
+            Gets a row every `report_every` steps: step, loss, seconds, false_picks, and validation_loss where there
+            was a look.
+        keep
+            File for the state, written with every search for false picks, with every look and at the end.
+        """
+        began, loss = time.perf_counter() - self.seconds, 0.0
+        options = self._options
+        try:
+            for batch in self._batches():
+                found = self._update(*batch)
+                loss = found if not loss else _SMOOTHING * loss + (1 - _SMOOTHING) * found
+                looked = self._looks()
+                if options.mine_every and self.step % options.mine_every == 0:
+                    self.search_false_picks()
+                    self.save(keep)
+                elif looked:
+                    self.save(keep)
+                if looked or self.step % report_every == 0 or self.step == options.steps:
+                    row = {"step": float(self.step), "loss": loss, "seconds": round(time.perf_counter() - began, 1)}
+                    self.curve.append({**row, "false_picks": float(len(self._found)), **looked})
+                    progress(self.curve[-1])
+                if options.patience and self.step - self._best_step >= options.patience * options.check_every:
+                    break
+        except KeyboardInterrupt:
+            if not self.step:
+                raise
+        self.save(keep)
 
-    Returns
-    -------
-    module, curve
-        The running average of the weights, which is what is shipped, and one row per epoch. Ctrl-C ends the
-        training early and keeps what was learnt.
-    """
-    torch.manual_seed(options.seed)
-    rng = np.random.default_rng(options.seed)
-    training = CropMaker(sets[0].windows, preprocess.manifest, options)
-    validation = CropMaker(sets[1].windows, preprocess.manifest, options).epoch(np.random.default_rng(1))
-    checked = _inputs(preprocess, validation[0]), torch.from_numpy(validation[1])
-    optimiser = torch.optim.AdamW(module.parameters(), options.learning_rate, weight_decay=options.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, options.learning_rate, total_steps=options.epochs, pct_start=0.1
-    )
-    average = torch.optim.swa_utils.AveragedModel(
-        module,
-        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(options.average),  # type: ignore[no-untyped-call]  # torch
-        use_buffers=True,
-    )
-    curve: list[dict[str, float]] = []
-    try:
-        for epoch in range(options.epochs):
-            began = time.perf_counter()
-            loss = _fit_epoch(module, average, optimiser, training.epoch(rng), preprocess, options.batch)
-            schedule.step()
-            row = {"epoch": epoch + 1.0, "loss": loss, **_check(average.module, *checked)}
-            row["seconds"] = round(time.perf_counter() - began, 2)
-            curve.append(row)
-            progress(row)
-    except KeyboardInterrupt:
-        if not curve:
-            raise
-    trained: nn.Module = average.module
-    return trained.eval(), curve
+    def _batches(self) -> Iterator[Batch]:
+        """Batches of the steps that are left, each drawn from its own seed while the one before it is learnt."""
+        with ThreadPoolExecutor(1) as pool:
+            waiting: Future[Batch] = pool.submit(self._batch, self.step)
+            for step in range(self.step, self._options.steps):
+                ready = waiting.result()
+                self._draw_with(self._found)  # here, where no batch is being drawn: the same in every run
+                if step + 1 < self._options.steps:
+                    waiting = pool.submit(self._batch, step + 1)
+                yield ready
 
+    def _draw_with(self, found: list[Place]) -> None:
+        self._drawn_with = found
+        if isinstance(self._lesson.examples, ExampleMaker) and self._mine is not None:
+            self._lesson.examples.false_picks = self._mine.records_of(found)
 
-def _inputs(preprocess: Preprocess, crops: Float32) -> torch.Tensor:
-    """Each crop through the runtime's window steps."""
-    built = [preprocess.windows(crop, count=1, stride=1)[0] for crop in crops]
-    return torch.from_numpy(np.stack(built))
+    def _batch(self, step: int) -> Batch:
+        return self._drawn(self._lesson.examples, np.random.default_rng((self._options.seed, step)))
 
+    def _drawn(self, maker: Maker, rng: np.random.Generator) -> Batch:
+        samples, targets, weights = maker.batch(self._options.batch, rng)
+        return self._inputs(samples), torch.from_numpy(targets), torch.from_numpy(weights)
 
-def _logits(module: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    logits = getattr(module, "logits", None)
-    if logits is None:
-        raise TypeError(f"{type(module).__name__} has no method logits: it cannot be trained as a classifier")
-    scores: torch.Tensor = logits(inputs)
-    return scores
+    def _inputs(self, samples: Float32) -> torch.Tensor:
+        """Through the runtime's own window steps: (example, component, sample)."""
+        built = [self._preprocess.windows(np.ascontiguousarray(each), count=1, stride=1)[0] for each in samples]
+        return torch.from_numpy(np.stack(built)).to(self._device)
 
-
-def _fit_epoch(
-    module: nn.Module,
-    average: torch.optim.swa_utils.AveragedModel,
-    optimiser: torch.optim.Optimizer,
-    examples: tuple[Float32, Float32],
-    preprocess: Preprocess,
-    batch: int,
-) -> float:
-    """One pass over an epoch's crops; the mean loss."""
-    module.train()
-    crops, targets = examples
-    total = 0.0
-    for at in range(0, len(crops), batch):
-        wanted = torch.from_numpy(targets[at : at + batch])
-        scores = _logits(module, _inputs(preprocess, crops[at : at + batch]))
-        loss = functional.cross_entropy(scores, wanted)
-        optimiser.zero_grad(set_to_none=True)
+    def _update(self, *batch: torch.Tensor) -> float:
+        self._module.train()
+        loss = self._loss_of(*(each.to(self._device) for each in batch)) * self._lesson.loss.scale
+        self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        optimiser.step()
-        average.update_parameters(module)
-        total += float(loss.detach()) * len(wanted)
-    return total / len(crops)
+        nn.utils.clip_grad_norm_(self._module.parameters(), 1.0)
+        self._optimiser.step()
+        self._schedule.step()
+        self._average.update_parameters(self._module)
+        self.step += 1
+        return float(loss.detach())
 
+    def _loss_of(self, inputs: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """The loss against the labels where they are known, and against what the teachers say everywhere."""
+        loss = self._lesson.loss
+        scores = loss.scores(self._module, inputs)
+        labelled = loss.loss(scores, targets, weights)
+        if not self._teachers:
+            return labelled
+        with torch.no_grad():
+            said = [loss.scores(each, inputs) for each in self._teachers]
+        return (1 - self._options.taught) * labelled + self._options.taught * loss.taught(scores, said)
 
-@torch.inference_mode()
-def _check(module: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> dict[str, float]:
-    """Loss on crops that were never trained on."""
-    module.eval()
-    scores = torch.cat([_logits(module, part) for part in torch.split(inputs, 1024)])
-    return {"validation_loss": float(functional.cross_entropy(scores, targets))}
+    @torch.inference_mode()
+    def _looks(self) -> dict[str, float]:
+        """Loss of the average on what is held out, every `check_every` steps; the best state is kept."""
+        every, lesson = self._options.check_every, self._lesson
+        if lesson.held_out is None or not every or (self.step % every and self.step != self._options.steps):
+            return {}
+        if self._looked_at is None:
+            rng = np.random.default_rng((self._options.seed, 0, 1))
+            self._looked_at = [self._drawn(lesson.held_out, rng) for _ in range(_LOOKED_AT)]
+        module: nn.Module = self._average.module.eval()
+        losses = [
+            float(lesson.loss.loss(lesson.loss.scores(module, x), y.to(self._device), w.to(self._device)))
+            for x, y, w in self._looked_at
+        ]
+        loss = float(np.mean(losses)) * lesson.loss.scale
+        if loss < self._best_loss:
+            self._best_loss, self._best_step = loss, self.step
+            self._best = {name: each.detach().clone() for name, each in module.state_dict().items()}
+        return {"validation_loss": loss}
+
+    def search_false_picks(self) -> None:
+        """Run the average over records that are no labelled events, and remember where it picks nothing."""
+        if self._mine is not None:
+            rng = np.random.default_rng((self._options.seed, self.step, 1))
+            self._found = self._mine.search(self._average.module.eval(), self._options.mined_records, rng)
+
+    def save(self, path: Path | None) -> None:
+        """Write the state, whole or not at all."""
+        if path is None:
+            return
+        draft = path.with_suffix(".new")
+        state = {
+            "options": asdict(self._options),
+            "step": self.step,
+            "curve": self.curve,
+            "module": self._module.state_dict(),
+            "average": self._average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "false_picks": self._found,
+            "drawn_with": self._drawn_with,
+            "random": torch.get_rng_state(),
+            "best": (self._best, self._best_loss, self._best_step),
+        }
+        torch.save(state, draft)
+        draft.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on where the training that wrote `path` stood.
+
+        Raises
+        ------
+        TrainingDataError
+            The file is no state of a training with these options.
+        """
+        state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self._device)
+        if not self._has_these_options(state.get("options")):
+            raise TrainingDataError(f"{path}: found a training with other options, wanted the same: start afresh")
+        self._module.load_state_dict(state["module"])
+        self._average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+        self.step, self.curve = int(state["step"]), list(state["curve"])
+        if "random" not in state:  # of an older trainer: the false picks are searched anew
+            self.search_false_picks()
+            return
+        self._found = [tuple(each) for each in state["false_picks"]]
+        self._draw_with([tuple(each) for each in state["drawn_with"]])
+        torch.set_rng_state(state["random"].cpu())
+        self._best, self._best_loss, self._best_step = state["best"]
+
+    def _has_these_options(self, given: object) -> bool:
+        """Whether a state's options are ours; what it does not name had no effect when it was written."""
+        try:
+            return read(TrainOptions, given, "options") == self._options
+        except ManifestError:
+            return False

@@ -1,11 +1,15 @@
-"""One training of a model of classes per window, from data to artefact."""
+"""One training of a model of the registry, from data to artefact."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -13,72 +17,223 @@ from seisedge.edge.manifest import Manifest, Provenance, Verification
 from seisedge.edge.preprocess import Preprocess
 
 from .artefact import UNQUANTIZED
-from .dataset import read_labelled
+from .catalogue import Catalogue, read_catalogue_file
+from .dataset import LabelledSet, read_labelled
+from .errors import TrainingDataError
+from .event_scores import EventScore
+from .held_out import split_records
+from .judges import EVENTS, Judge, judge_events, judge_picks, judge_waveforms
+from .records import Continuous, Record, continuous_records, labelled_records, mems_records
 from .registry import Model
-from .train import TrainOptions, train
+from .train import Progress, Training
+from .train_options import TrainOptions
 from .trained import Trained, TrainRecord, write_trained
+from .weights import load_weights
+
+_FILTERS = ("highpass", "bandpass")
+_KEPT = 0.2  # DeepQuake's split
+_REPORT_EVERY, _REPORTS = 100, 50
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a model is trained with.
+
+    Attributes
+    ----------
+    labelled
+        Folder with both labelled sets; None for a model that needs none, or where a catalogue labels the archives.
+    continuous
+        Archives with consensus picks, or without where there is a catalogue.
+    catalogue
+        Of the P of the archives' stations, `catalog.json`, for a model that detects events; a fifth of the hours is
+        kept for validation then.
+    mems
+        Long records of MEMS sensors, `.npz` with its picks beside it; None for none.
+    left_out
+        Beginnings of the ids of those that are kept for validation.
+    accelerometers
+        Records of other sensors are left out.
+    teachers
+        Files of weights of the same network, whose outputs teach beside the labels.
+    """
+
+    labelled: Path | None = None
+    continuous: tuple[Continuous, ...] = ()
+    catalogue: Path | None = None
+    mems: Path | None = None
+    left_out: tuple[str, ...] = ()
+    accelerometers: bool = False
+    teachers: tuple[Path, ...] = ()
 
 
 class TrainJob:
-    """Fits a model of the registry on `labelled_train` and looks at `labelled_val`.
+    """Fits a model of the registry on records and looks at `labelled_val`.
 
     Parameters
     ----------
-    model
-        Which network and recipe.
-    data
-        Folder with both sets.
-    seed, epochs, threads
-        What the result depends on.
+    state
+        File by which a training that was stopped goes on; None keeps none.
+    device
+        `cpu`, or `cuda` for a GPU.
 
     Raises
     ------
     TrainingDataError
-        The data are not there or not in their form.
+        The data are not there or not in their form, or the state is of another training.
+    WeightError
+        A teacher's file holds no weights of this network.
     """
 
-    def __init__(self, model: Model, data: Path, *, seed: int, epochs: int, threads: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        data: TrainingData,
+        options: TrainOptions,
+        *,
+        threads: int,
+        state: Path | None,
+        device: str = "cpu",
+    ) -> None:
         torch.set_num_threads(threads)
-        torch.manual_seed(seed)
-        self._model = model
-        self._options = TrainOptions(seed=seed, epochs=epochs)
+        torch.manual_seed(options.seed)
+        self._model, self._options, self._state = model, options, state
         self._preprocess = Preprocess(draft_manifest(model))
-        self._training = read_labelled(data / "labelled_train.npz", self._preprocess)
-        self._validation = read_labelled(data / "labelled_val.npz", self._preprocess)
-        self._network: nn.Module = model.build()
-        self._curve: list[dict[str, float]] = []
-        self._seconds = 0.0
+        self._sets = self._read_labelled(data)
+        self._records = tuple(self._records_of(data))
+        self._others: tuple[Record, ...] = ()
+        if data.catalogue is not None and self._sets is None:
+            self._records, self._others = split_records(self._records, _KEPT)
+        self._digests = _digests(data, self._sets)
+        network, teachers = model.build(), tuple(_teacher(model, each) for each in data.teachers)
+        self._training = Training(network, self._preprocess, self._records, options, teachers, device=device)
+        if state is not None and state.exists():
+            self._training.load(state)
+
+    @property
+    def done(self) -> int:
+        """Steps that are behind us."""
+        return self._training.step
 
     def describe(self) -> str:
         """What will be trained on what, for a person."""
+        rate = self._preprocess.manifest.sampling_rate
+        hours = sum(each.samples.shape[1] for each in self._records) / rate / 3600
+        resumed = f", going on behind step {self.done}" if self.done else ""
+        records = f"{len(self._records):,} records of {hours:.1f} h" if self._records else "synthetic waveforms"
+        validation = f", {len(self._sets[1].windows)} windows for validation" if self._sets else ""
         return (
-            f"{self._model.name}: {self._model.parameters:,} parameters, {len(self._training.windows)} windows "
-            f"for training, {len(self._validation.windows)} for validation, {self._options.epochs} epochs"
+            f"{self._model.name}: {self._model.parameters:,} parameters, {records} for training{validation}, "
+            f"{self._options.steps:,} steps{resumed}"
         )
 
-    def fit(self, progress: Callable[[dict[str, float]], None]) -> None:
+    def fit(self, progress: Progress) -> None:
         """Train."""
-        began = time.perf_counter()
-        self._network, self._curve = train(
-            self._network,
-            self._preprocess,
-            (self._training, self._validation),
-            self._options,
-            progress=progress,
-        )
-        self._seconds = time.perf_counter() - began
+        often = max(1, min(_REPORT_EVERY, self._options.steps // _REPORTS))
+        self._training.run(progress, report_every=often, keep=self._state)
 
     def write(self, path: Path, *, command: str) -> TrainRecord:
         """Write the artefact, its weights (`.npz`) and its record (`.json`) beside each other."""
         trained = Trained(
             model=self._model,
-            network=self._network,
+            network=self._training.trained.cpu(),
             options=self._options,
-            version=f"{len(self._curve)}-epochs-seed-{self._options.seed}",
-            curve=self._curve,
-            seconds=self._seconds,
+            version=f"{self._training.step}-steps-seed-{self._options.seed}",
+            curve=self._training.curve,
+            seconds=self._training.seconds,
+            training_data=self._in_words(),
+            data_digests=self._digests,
+            windows=self._counts(),
         )
-        return write_trained(trained, (self._training, self._validation), path, command=command)
+        record = write_trained(trained, self._judge(), path, command=command)
+        if self._model.recipe.task == "event_detection":
+            self._write_evaluation(record, path.with_name(f"{path.stem}.eval.json"))
+        return record
+
+    def _write_evaluation(self, record: TrainRecord, path: Path) -> None:
+        """Write what DeepQuake's evaluation says, with precision and recall the right way round."""
+        recipe = self._model.recipe
+        evaluation = EventScore.from_figures(record.scores, EVENTS).as_deepquake(
+            model=recipe.name,
+            window_s=round(recipe.window_samples / recipe.sampling_rate),
+            components=len(recipe.components.order),
+            classes=len(recipe.outputs[0].labels),
+            dataset=", ".join(record.data_digests),
+        )
+        path.write_text(json.dumps(evaluation, indent=1) + "\n", encoding="utf-8")
+
+    def _read_labelled(self, data: TrainingData) -> tuple[LabelledSet, LabelledSet] | None:
+        if self._model.recipe.task == "waveform_inversion":
+            return None
+        if data.labelled is None:
+            if data.catalogue is None or not data.continuous:
+                raise TrainingDataError(
+                    f"{self._model.name}: found no labels, wanted labelled windows, or an archive with its catalogue"
+                )
+            return None
+        names = ("labelled_train.npz", "labelled_val.npz")
+        training, validation = (read_labelled(data.labelled / name, self._preprocess) for name in names)
+        if not data.accelerometers:
+            return training, validation
+        return _accelerometers(training), _accelerometers(validation)
+
+    def _records_of(self, data: TrainingData) -> Iterator[Record]:
+        if self._model.recipe.task == "waveform_inversion":
+            return
+        for record in self._read(data):
+            yield record if self._is_filtered else _without_mean(record)
+
+    def _read(self, data: TrainingData) -> Iterator[Record]:
+        if self._sets is not None:
+            yield from labelled_records(self._sets[0], self._preprocess.manifest.sampling_rate)
+        catalogue = None if data.catalogue is None else self._read_catalogue(data.catalogue)
+        for archive in data.continuous:
+            yield from continuous_records(
+                archive, self._preprocess, accelerometers=data.accelerometers, catalogue=catalogue
+            )
+        if data.mems is not None:
+            yield from mems_records(data.mems, self._preprocess, left_out=data.left_out)
+
+    def _read_catalogue(self, path: Path) -> Catalogue:
+        if self._model.recipe.task != "event_detection":
+            name, task = self._model.name, self._model.recipe.task
+            raise TrainingDataError(f"{name}: found a catalogue, which knows no S, wanted none for {task}")
+        return read_catalogue_file(path)
+
+    @property
+    def _is_filtered(self) -> bool:
+        """Whether the stream steps take the sensor's offset away; else records are laid about zero."""
+        return any(step.op in _FILTERS for step in self._preprocess.manifest.steps if step.scope == "stream")
+
+    def _judge(self) -> Judge:
+        if self._model.recipe.task == "waveform_inversion":
+            return judge_waveforms()
+        if self._model.recipe.task == "event_detection":
+            return judge_events(self._judged_records(), self._options.examples)
+        if self._sets is None:
+            raise TrainingDataError(f"{self._model.name}: found no labelled windows, wanted some to judge its picks by")
+        return judge_picks(self._sets)
+
+    def _judged_records(self) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
+        """Records that were trained on, and others."""
+        if self._sets is None:
+            return self._records, self._others
+        validation = labelled_records(self._sets[1], self._preprocess.manifest.sampling_rate)
+        others = tuple(each if self._is_filtered else _without_mean(each) for each in validation)
+        return tuple(each for each in self._records if each.kind != "continuous"), others
+
+    def _counts(self) -> dict[str, int]:
+        if self._sets is None:
+            return {"training": len(self._records), "validation": len(self._others)}
+        return {"training": len(self._sets[0].windows), "validation": len(self._sets[1].windows)}
+
+    def _in_words(self) -> str:
+        if self._model.recipe.task == "waveform_inversion":
+            return "synthetic: Ricker wavelets through fixed Green's functions (seisedge.export.synthetic)"
+        found = {name: each for name, each in self._digests.items() if name != "labelled_val.npz"}
+        labelled = found.pop("labelled_train.npz", None)
+        data = [] if labelled is None else [f"{self._counts()['training']} labelled windows, sha256 {labelled[:16]}"]
+        return "; ".join((*data, *(f"{name}, sha256 {each[:16]}" for name, each in found.items())))
 
 
 def draft_manifest(model: Model) -> Manifest:
@@ -89,3 +244,38 @@ def draft_manifest(model: Model) -> Manifest:
         verification=Verification(0, 1, (), 0.0, {}, {}),
         provenance=Provenance("", "", "", "", {}),
     )
+
+
+def _without_mean(record: Record) -> Record:
+    samples = record.samples - record.samples.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+    return dataclasses.replace(record, samples=samples)
+
+
+def _accelerometers(found: LabelledSet) -> LabelledSet:
+    return dataclasses.replace(found, windows=tuple(each for each in found.windows if each.is_accelerometer))
+
+
+def _teacher(model: Model, weights: Path) -> nn.Module:
+    network = model.build()
+    load_weights(weights, network)
+    return network
+
+
+def _digests(data: TrainingData, sets: tuple[LabelledSet, LabelledSet] | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if sets is not None:
+        found = {"labelled_train.npz": sets[0].digest, "labelled_val.npz": sets[1].digest}
+    found |= {archive.folder.name: _digest_of(sorted(archive.folder.glob("*"))) for archive in data.continuous}
+    for each in (data.catalogue, data.mems):
+        if each is not None:
+            found[each.name] = _digest_of([each])
+    return found | {f"teacher {each.name}": _digest_of([each]) for each in data.teachers}
+
+
+def _digest_of(paths: list[Path]) -> str:
+    """SHA-256 of the files one behind the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seisedge.export.examples import ExampleMaker, ExampleOptions
-from seisedge.export.records import Record
+from seisedge.edge.manifest import Manifest
+from seisedge.export.errors import TrainingDataError
+from seisedge.export.examples import ExampleMaker
+from seisedge.export.objectives import objective_of
+from seisedge.export.recipe import with_window
+from seisedge.export.records import Kind, Record
+from seisedge.export.registry import find
+from seisedge.export.train_job import draft_manifest
+from seisedge.export.train_options import ExampleOptions
 
 WIDTH = 1024
 PLAIN = ExampleOptions(
@@ -42,13 +49,14 @@ def _event(npts: int = 4000, place: int = 2000) -> Record:
 
 
 NOISE = Record("noise", "noise", np.random.default_rng(5).standard_normal((3, 3000)).astype(np.float32))
+MANIFEST: Manifest = with_window(draft_manifest(find("edge-picker")), WIDTH)
 BUSY = dataclasses.replace(_event(), id="busy", kind="continuous", unknown=((None, 500.0, 700.0),))
 
 
 def _maker(options: ExampleOptions, *records: Record) -> ExampleMaker:
-    return ExampleMaker(
-        records or (_event(), NOISE, BUSY), options, width=WIDTH, rate=100.0, labels=("P", "S"), vertical=0
-    )
+    objective = objective_of(MANIFEST, options)
+    drawn = (*records, NOISE) if records else (_event(), NOISE, BUSY)
+    return ExampleMaker(drawn, options, objective, width=WIDTH, rate=100.0, vertical=0)
 
 
 def test_a_target_peaks_at_the_onset() -> None:
@@ -148,3 +156,64 @@ def test_targets_are_as_wide_as_their_phase_is_known() -> None:
     for target in whole:
         p, s = ((row >= np.exp(-0.5)).sum() for row in target)
         assert (p, s) == (11, 41)
+
+
+def test_records_without_arrivals_are_refused() -> None:
+    with pytest.raises(TrainingDataError, match="found no arrival to learn in 1, wanted some"):
+        ExampleMaker((NOISE,), PLAIN, objective_of(MANIFEST, PLAIN), width=WIDTH, rate=100.0, vertical=0)
+
+
+def _small(npts: int, *, station: str, level: float, kind: Kind = "noise") -> Record:
+    samples = level * np.random.default_rng(npts).standard_normal((3, npts)).astype(np.float32)
+    return Record(f"{station}{npts}", kind, samples, station=station)
+
+
+def test_a_short_record_is_laid_into_noise_of_its_station_as_loud_as_its_own() -> None:
+    event = dataclasses.replace(_small(300, station="XX.A", level=5), kind="event", arrivals=(("P", 150.0),))
+    event.samples[:, 150:] *= 30
+    own = _small(400, station="XX.A", level=1)
+    own.samples[:] = np.tile((1.0, -1.0, 0.5, -0.5), 100)  # is told by its few values
+    other = _small(500, station="XX.B", level=100)
+    options = dataclasses.replace(PLAIN, embed=1.0)
+    maker = ExampleMaker(
+        (event, own, other), options, objective_of(MANIFEST, options), width=WIDTH, rate=100.0, vertical=0
+    )
+    samples, targets, _ = maker.batch(30, np.random.default_rng(0))
+    places = set()
+    for x, target in zip(samples, targets, strict=True):
+        assert x.all()  # no silence is left
+        steps, counts = np.unique(x[0].round(4), return_counts=True)
+        assert np.sort(counts)[-4:].sum() > WIDTH - 310
+        assert 4 < np.ptp(steps[counts > 100]) < 16
+        at = int(target[0].argmax())
+        places.add(at // 100)
+        if target[0].max() > 0.99 and 160 < at < WIDTH - 160:
+            assert np.abs(x[0, at + 1 : at + 100]).mean() > 10 * np.abs(x[0, at - 100 : at]).mean()
+    assert len(places) > 5  # an arrival stands anywhere
+
+
+def test_arrivals_of_the_bed_come_along() -> None:
+    event = Record("e", "event", np.ones((3, 200), np.float32), (("P", 100.0),), station="XX.A")
+    event.samples[:, ::2] = -1
+    bed = dataclasses.replace(_event(6000, 3000), kind="continuous", arrivals=(("P", 3000.0), ("S", 3300.0)))
+    bed.samples[:] += np.random.default_rng(1).standard_normal(bed.samples.shape).astype(np.float32) / 50
+    options = dataclasses.replace(PLAIN, embed=1.0)
+    maker = ExampleMaker((event, bed), options, objective_of(MANIFEST, options), width=WIDTH, rate=100.0, vertical=0)
+    _, targets, _ = maker.batch(60, np.random.default_rng(0))
+    assert any((target[0] > 0.9).sum() > 15 for target in targets)  # two P
+    assert any(target[1].max() > 0.9 for target in targets)
+
+
+def test_one_component_is_not_dropped() -> None:
+    options = dataclasses.replace(PLAIN, drop_horizontals=0.0, drop_one=1.0, swap=1.0, turn=1.0)
+    event = _event()
+    one = dataclasses.replace(event, samples=event.samples[:1])
+    noise = dataclasses.replace(NOISE, samples=NOISE.samples[:1])
+    maker = ExampleMaker((one, noise), options, objective_of(MANIFEST, options), width=WIDTH, rate=100.0, vertical=0)
+    samples, _, _ = maker.batch(10, np.random.default_rng(0))
+    assert samples.any(axis=(1, 2)).all()
+
+
+def test_a_sensor_that_is_not_levelled_has_an_offset() -> None:
+    samples, _, _ = _maker(dataclasses.replace(PLAIN, offset=1.0)).batch(20, np.random.default_rng(0))
+    assert (np.abs(samples.mean(axis=2)) > samples.std(axis=2)).any()

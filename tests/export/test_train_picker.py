@@ -23,10 +23,11 @@ from seisedge.export.errors import TrainingDataError
 from seisedge.export.networks.edge_picker import WINDOW, EdgePicker
 from seisedge.export.records import Record, labelled_records
 from seisedge.export.registry import find
+from seisedge.export.train import Training
 from seisedge.export.train_job import draft_manifest
-from seisedge.export.train_picker import PickerOptions, PickerTraining
+from seisedge.export.train_options import TrainOptions
 
-OPTIONS = PickerOptions(steps=4, batch=4, mine_every=2, mined_records=2)
+OPTIONS = TrainOptions(steps=4, batch=4, mine_every=2, mined_records=2)
 SEARCH = dataclasses.replace(OPTIONS, mined_records=9)
 
 
@@ -52,12 +53,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def _training(preprocess: Preprocess, records: tuple[Record, ...], options: PickerOptions = OPTIONS) -> PickerTraining:
+def _training(preprocess: Preprocess, records: tuple[Record, ...], options: TrainOptions = OPTIONS) -> Training:
     torch.manual_seed(0)
-    return PickerTraining(EdgePicker(dropout=0.0), preprocess, records, options)
+    return Training(EdgePicker(dropout=0.0), preprocess, records, options)
 
 
-def _weights(training: PickerTraining) -> list[torch.Tensor]:
+def _weights(training: Training) -> list[torch.Tensor]:
     return [each.detach().clone() for each in training.trained.state_dict().values()]
 
 
@@ -137,7 +138,7 @@ def test_false_picks_are_found_where_nothing_is_known_to_be(preprocess: Preproce
     quiet = Record("quiet", "noise", np.ones((3, OPTIONS.window_samples), np.float32))
     at_arrival = dataclasses.replace(quiet, id="busy", kind="continuous", arrivals=(("P", 1010.0),))
     unknown = dataclasses.replace(quiet, id="unknown", unknown=((None, 900.0, 1100.0),))
-    training = PickerTraining(_Always(), preprocess, (quiet, at_arrival, unknown), SEARCH)
+    training = Training(_Always(), preprocess, (quiet, at_arrival, unknown), SEARCH)
     training.search_false_picks()
     assert [(record.id, at) for record, at in training.false_picks] == [("quiet", 1000)]
 
@@ -167,7 +168,8 @@ def test_teachers_are_believed_where_labels_are_not_known(preprocess: Preprocess
     puzzles = tuple(dataclasses.replace(each, kind="continuous", arrivals=(), unknown=unknown) for each in records)
     examples = dataclasses.replace(OPTIONS.examples, shares=(0.0, 0.0, 0.0, 1.0, 0.0), superpose_event=0.0)
     options = dataclasses.replace(OPTIONS, steps=30, average=0.5, examples=examples)
-    training = PickerTraining(EdgePicker(), preprocess, puzzles, options, (_Says(), _Says()))
+    torch.manual_seed(0)
+    training = Training(EdgePicker(), preprocess, puzzles, options, (_Says(), _Says()))
     training.run()
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 3, 2560)).astype(np.float32))
     with torch.inference_mode():
@@ -200,18 +202,28 @@ def test_options_that_are_none_are_refused(tmp_path: Path) -> None:
     assert done.exit_code != 0
 
 
-@pytest.mark.parametrize(
-    ("model", "options", "message"),
-    [
-        ("edge-picker", ["--epochs", "3"], "--epochs: edge-picker gives values per sample, wanted --steps"),
-        ("seismo-performer", ["--steps", "3"], "--steps: seismo-performer gives classes per window"),
-        ("spec-cnn", ["--teacher", "a.npz"], "--teacher: spec-cnn gives classes per window"),
-    ],
-)
-def test_options_of_the_other_kind_of_training_are_refused(
-    tmp_path: Path, model: str, options: list[str], message: str
-) -> None:
-    command = ["train", model, "--data", str(tmp_path), "-o", str(tmp_path / "x.onnx"), *options]
-    done = CliRunner().invoke(main, command)
+def test_only_an_inversion_needs_no_data(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["train", "edge-picker", "-o", str(tmp_path / "x.onnx")])
     assert done.exit_code == 2
-    assert message in done.output
+    assert "--data: missing, wanted labelled windows for edge-picker" in done.output
+
+
+def test_the_state_of_an_older_trainer_is_gone_on_with(
+    preprocess: Preprocess, records: tuple[Record, ...], tmp_path: Path
+) -> None:
+    """It had neither all of the options nor the random numbers; what it lacks had no effect."""
+    state = tmp_path / "state.pt"
+    first = _training(preprocess, records)
+    first.run(keep=state)
+    kept = torch.load(state, weights_only=True)
+    for name in ("held_out", "check_every", "patience"):
+        del kept["options"][name]
+    for name in ("embed", "offset", "near_s", "pwave_window_s", "avoid_before_s", "avoid_after_s"):
+        del kept["options"]["examples"][name]
+    older = {name: kept[name] for name in ("options", "step", "curve", "module", "average", "optimiser", "schedule")}
+    torch.save(older, state)
+    resumed = _training(preprocess, records)
+    resumed.load(state)
+    assert resumed.step == OPTIONS.steps
+    for one, other in zip(_weights(first), _weights(resumed), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)

@@ -1,4 +1,4 @@
-"""Reading labelled windows, cutting crops, fitting, scoring."""
+"""Reading labelled windows, scoring picks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import artefacts
 import numpy as np
 import pytest
-import torch
 from labelled import write_labelled
 
 from seisedge.edge.manifest import Threshold
@@ -18,11 +17,8 @@ from seisedge.edge.session import OrtSession
 from seisedge.export.dataset import LabelledWindow, read_labelled
 from seisedge.export.errors import TrainingDataError
 from seisedge.export.evaluate import Curve, best_threshold, score
-from seisedge.export.registry import find
-from seisedge.export.train import CropMaker, TrainOptions, train
 
 MANIFEST = artefacts.tiny_manifest()
-QUICK = TrainOptions(epochs=3, crops_per_window=4, batch=32)
 
 
 @pytest.fixture(scope="module")
@@ -64,56 +60,6 @@ def test_a_set_that_is_not_there_or_not_whole_is_named(folder: Path, preprocess:
     (tmp_path / "labelled_train.csv").write_text("id\nw0\n")
     with pytest.raises(TrainingDataError, match="found 1 rows, wanted 24"):
         read_labelled(tmp_path / "labelled_train.npz", preprocess)
-
-
-def test_a_target_peaks_where_the_onset_is_at_the_reference_sample() -> None:
-    maker = CropMaker((_window(),), MANIFEST, QUICK)
-    at_p, beside, far = (maker.target(_window(), start) for start in (400, 410, 520))
-    assert at_p is not None
-    assert beside is not None
-    assert far is not None
-    np.testing.assert_allclose(at_p, [1, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(beside, [np.exp(-0.5), 0, 1 - np.exp(-0.5)], atol=1e-6)
-    np.testing.assert_allclose(far, [0, 0, 1], atol=1e-6)
-
-
-def test_crops_at_what_is_not_known_are_left_out() -> None:
-    maker = CropMaker((_window(),), MANIFEST, QUICK)
-    assert maker.target(_window(others=(1150.0,)), 1000) is None
-    unlabelled = _window(arrivals={"P": 600.0}, unlabelled_from=600.0)
-    assert maker.target(unlabelled, 600) is None
-    assert maker.target(unlabelled, 300) is not None
-
-
-def test_an_epoch_is_the_same_for_the_same_seed_and_another_for_another() -> None:
-    maker = CropMaker((_window(), _window(arrivals={})), MANIFEST, QUICK)
-    first, again, other = (maker.epoch(np.random.default_rng(seed)) for seed in (5, 5, 6))
-    np.testing.assert_array_equal(first[0], again[0])
-    assert first[0].shape != other[0].shape or not np.array_equal(first[0], other[0])
-
-
-def test_training_lowers_the_loss_and_repeats_with_its_seed(folder: Path, preprocess: Preprocess) -> None:
-    sets = (
-        read_labelled(folder / "labelled_train.npz", preprocess),
-        read_labelled(folder / "labelled_val.npz", preprocess),
-    )
-    curves = []
-    for _ in range(2):
-        torch.manual_seed(0)
-        curves.append(train(find("seismo-performer").build(), preprocess, sets, QUICK)[1])
-    assert curves[0][-1]["loss"] < 0.9 * curves[0][0]["loss"]
-    assert [row["loss"] for row in curves[0]] == [row["loss"] for row in curves[1]]
-
-
-def test_an_interrupted_training_keeps_what_was_learnt(folder: Path, preprocess: Preprocess) -> None:
-    found = read_labelled(folder / "labelled_train.npz", preprocess)
-
-    def interrupt(row: dict[str, float]) -> None:
-        if row["epoch"] == 2:
-            raise KeyboardInterrupt
-
-    _, curve = train(find("seismo-performer").build(), preprocess, (found, found), QUICK, progress=interrupt)
-    assert len(curve) == 2
 
 
 def _curve(window: LabelledWindow, *places: int) -> Curve:

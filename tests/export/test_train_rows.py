@@ -1,0 +1,235 @@
+"""One trainer for every row: it learns, can be stopped anywhere, and leaves an artefact for its task."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from labelled import write_labelled
+
+from seisedge.edge.detections import Detection
+from seisedge.edge.manifest import Manifest, Threshold
+from seisedge.edge.picks import Pick, StationId
+from seisedge.edge.postprocess import Result, postprocess_of
+from seisedge.edge.preprocess import Preprocess
+from seisedge.edge.runs import Clock
+from seisedge.edge.session import OrtSession
+from seisedge.edge.waveforms import Waveform
+from seisedge.export.cli import main
+from seisedge.export.dataset import read_labelled
+from seisedge.export.errors import TrainingDataError
+from seisedge.export.records import Record, labelled_records
+from seisedge.export.registry import REGISTRY, find
+from seisedge.export.train import Training
+from seisedge.export.train_job import draft_manifest
+from seisedge.export.train_options import ExampleOptions, TrainOptions, default_options
+
+SLOW = {
+    "inception",
+    "inception-z",
+    "brnn",
+    "brnn-z",
+    "wavenet",
+    "wavenet-z",
+    "spectrogram-cnn",
+    "source-inversion",
+    "gpd-original",
+}
+"""Seconds for each step."""
+RESULT = {
+    "phase_picking": Pick,
+    "phase_classification": Pick,
+    "event_detection": Detection,
+    "waveform_inversion": Waveform,
+}
+
+EVERY = [pytest.param(name, marks=pytest.mark.long if name in SLOW else ()) for name in REGISTRY]
+ONE_OF_EACH_KIND = [
+    "unet",
+    "earthquake-cnn",
+    "convnetquake",
+    pytest.param("unet-z", marks=pytest.mark.long),
+    pytest.param("source-inversion", marks=pytest.mark.long),
+    pytest.param("deepquake", marks=pytest.mark.long),
+    pytest.param("spectrogram-cnn", marks=pytest.mark.long),
+]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums in a fixed order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_labelled(tmp_path_factory.mktemp("labelled"), count=9)
+
+
+def _records(manifest: Manifest, folder: Path) -> tuple[Record, ...]:
+    if manifest.task == "waveform_inversion":
+        return ()
+    found = read_labelled(folder / "labelled_train.npz", Preprocess(manifest))
+    return tuple(labelled_records(found, manifest.sampling_rate))
+
+
+def _training(name: str, folder: Path, **changes: object) -> Training:
+    manifest = draft_manifest(find(name))
+    options = dataclasses.replace(default_options(manifest), mine_every=0, check_every=0, patience=0, held_out=0.0)
+    options = dataclasses.replace(options, examples=options.examples.unchanged(), **changes)  # type: ignore[arg-type]  # by the test
+    torch.manual_seed(0)
+    return Training(find(name).build(), Preprocess(manifest), _records(manifest, folder), options)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_few_steps_lower_the_loss(name: str, folder: Path) -> None:
+    steps = 6 if name in SLOW or name.startswith("unet") else 24
+    batch = 2 if name in SLOW and name != "spectrogram-cnn" else 8  # which sees an event or none: noisier
+    training = _training(name, folder, steps=steps, batch=batch, average=0.0)
+    smoothed: list[float] = []
+    training.run(lambda row: smoothed.append(row["loss"]), report_every=1)
+    losses = [smoothed[0], *(100 * b - 99 * a for a, b in pairwise(smoothed))]
+    third = steps // 3
+    assert np.mean(losses[-third:]) < np.mean(losses[:third])
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH_KIND)
+def test_the_command_leaves_an_artefact_that_gives_what_its_task_gives(name: str, folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "trained.onnx"
+    data = [] if name == "source-inversion" else ["--data", str(folder)]
+    command = ["train", name, *data, "--steps", "2", "--options", str(_small(tmp_path)), "-o", str(output)]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    session = OrtSession(output)
+    session.check_golden()
+    assert session.manifest.name == name
+    assert session.manifest.verification.quality
+    results = list(_results(session))
+    assert results
+    assert {type(each) for each in results} == {RESULT[session.manifest.task]}
+
+
+def _small(folder: Path) -> Path:
+    path = folder / "options.json"
+    path.write_text('{"batch": 2, "mined_records": 1}')
+    return path
+
+
+def _results(session: OrtSession) -> Iterator[Result]:
+    """What the runtime makes of noise at thresholds that let all of it through."""
+    manifest = session.manifest
+    count, stride = 3, manifest.stride_samples
+    npts = manifest.window_samples + (count - 1) * stride
+    samples = np.random.default_rng(0).standard_normal((len(manifest.components.order), npts)).astype(np.float32)
+    inputs = Preprocess(manifest).windows(samples, count=count, stride=stride)
+    thresholds = dict.fromkeys(manifest.picked_labels, Threshold(1e-3, 1e-3))
+    station = StationId("XX", "A", "", "HH")
+    made = postprocess_of(manifest, station, model_digest="", thresholds=thresholds, stride=stride)
+    yield from made.push(0, Clock(0, 0, Fraction(manifest.sampling_rate)), session.run(inputs))
+    yield from made.finish()
+
+
+WHOLE = TrainOptions(
+    steps=7,
+    batch=4,
+    window_samples=0,
+    mine_every=2,
+    mined_records=3,
+    held_out=0.4,
+    check_every=3,
+    examples=ExampleOptions(shares=(0.2, 0.1, 0.1, 0.1, 0.5)),
+)
+
+
+@pytest.mark.parametrize("name", ["earthquake-cnn", "spec-cnn", "convnetquake", "unet-z"])
+def test_a_training_that_was_stopped_gives_the_bits_of_one_that_was_not(
+    name: str, folder: Path, tmp_path: Path
+) -> None:
+    """At any step, false picks, dropout and the best state included."""
+    manifest = draft_manifest(find(name))
+    records = _records(manifest, folder)
+    state = tmp_path / "state.pt"
+
+    def make() -> Training:
+        torch.manual_seed(0)
+        return Training(find(name).build(), Preprocess(manifest), records, WHOLE)
+
+    def stop(row: dict[str, float]) -> None:
+        if row["step"] == 3:
+            raise KeyboardInterrupt
+
+    whole, stopped, resumed = make(), make(), make()
+    torch.manual_seed(1)
+    whole.run(report_every=1)
+    torch.manual_seed(1)
+    stopped.run(stop, report_every=1, keep=state)
+    torch.manual_seed(2)
+    resumed.load(state)
+    resumed.run()
+    assert (stopped.step, resumed.step) == (3, 7)
+    assert [row["step"] for row in whole.curve if "validation_loss" in row] == [3, 6, 7]
+    for one, other in zip(whole.trained.state_dict().values(), resumed.trained.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_a_training_that_gets_no_better_ends_and_keeps_its_best(folder: Path, tmp_path: Path) -> None:
+    options = dataclasses.replace(
+        training_options(), steps=400, batch=4, check_every=2, patience=3, held_out=0.4, learning_rate=0.5, average=0.0
+    )
+    manifest = draft_manifest(find("earthquake-cnn"))
+    torch.manual_seed(0)
+    training = Training(find("earthquake-cnn").build(), Preprocess(manifest), _records(manifest, folder), options)
+    training.run(keep=tmp_path / "state.pt")
+    looks = {row["step"]: row["validation_loss"] for row in training.curve if "validation_loss" in row}
+    best = min(looks, key=lambda step: looks[step])
+    assert training.step == best + 6 < 400
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    for name, each in training.trained.state_dict().items():
+        torch.testing.assert_close(each, state["best"][0][name], rtol=0, atol=0)
+    assert not torch.equal(training.trained.classify.weight, state["average"]["module.classify.weight"])  # type: ignore[arg-type,union-attr]  # a layer's
+
+
+def training_options() -> TrainOptions:
+    return default_options(draft_manifest(find("earthquake-cnn")))
+
+
+def test_a_mean_of_teachers_teaches_every_kind(folder: Path) -> None:
+    for name in ("earthquake-cnn", "convnetquake", "unet-z", "unet"):
+        manifest = draft_manifest(find(name))
+        options = dataclasses.replace(WHOLE, steps=1, mine_every=0, check_every=0, held_out=0.0)
+        teachers = (find(name).build(), find(name).build())
+        module = find(name).build()
+        training = Training(module, Preprocess(manifest), _records(manifest, folder), options, teachers)
+        training.run()
+        assert np.isfinite(training.curve[-1]["loss"])
+
+
+def test_accelerometers_alone_are_used_where_that_is_said(folder: Path, tmp_path: Path) -> None:
+    """The set of this test has none."""
+    command = ["train", "earthquake-cnn", "--data", str(folder), "--accelerometers", "-o", str(tmp_path / "x.onnx")]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 1
+    assert "found no arrival to learn in 0" in done.output
+
+
+def test_the_average_forgets_within_a_short_training() -> None:
+    manifest = draft_manifest(find("deepquake"))
+    assert default_options(manifest, 100).average == pytest.approx(0.97)
+    assert default_options(manifest).average == pytest.approx(0.999)
+    assert default_options(draft_manifest(find("edge-picker")), 100) == TrainOptions(steps=100)
+
+
+def test_a_set_without_events_is_refused(tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path, count=1)  # noise
+    with pytest.raises(TrainingDataError, match="found no arrival to learn in 1"):
+        _training("gpd", folder)
