@@ -40,13 +40,15 @@ class SteppedClock:
         return time.monotonic_ns() + self.skip_ns
 
 
-def stream(stations: Sequence[str] = ("AAA",), *, seconds: int = 70, samples: int = 25) -> list[Packet]:
+def stream(
+    stations: Sequence[str] = ("AAA",), *, seconds: int = 70, samples: int = 25, bursts: Sequence[float] = BURSTS_S
+) -> list[Packet]:
     """Noise with bursts on three components of each station, in packets ordered by time."""
     found: list[Packet] = []
     for number, name in enumerate(stations):
         rng = np.random.default_rng(number)
         times = np.arange(seconds * 100) / 100.0
-        loud = 1.0 + 60.0 * sum((times >= start) & (times < start + 3) for start in BURSTS_S)
+        loud = 1.0 + 60.0 * sum((times >= start) & (times < start + 3) for start in bursts)
         for letter in "NEZ":
             x = (20 * loud * rng.standard_normal(times.size)).round().astype(np.int32)
             whole = Packet(f"FDSN:XX_{name}__H_H_{letter}", packets.START_NS, 100.0, x)

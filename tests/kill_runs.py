@@ -16,12 +16,33 @@ import paho.mqtt.client as paho
 from daemon_process import daemon_of
 from mosquitto_broker import Broker, free_port
 from paho.mqtt.enums import CallbackAPIVersion
-from seedlink_server import SeedLinkServer
+from seedlink_server import SeedLinkServer, Stored
 
 from seisedge.edge import OrtSession
 from seisedge.edge.times import parse_time
+from seisedge.firmware_bridge import Packet
 
 NEAR_NS = 300_000_000
+LIFE_S, SHORTEST_S = 6, 70
+"""Data that come in while a daemon lives, and the shortest record."""
+
+
+class Gate:
+    """Lets a server's records through up to a time that moves: the rest have not been measured yet."""
+
+    def __init__(self) -> None:
+        self._until_ns, self._moved = packets.START_NS, asyncio.Event()
+
+    def open(self, seconds: float) -> None:
+        """Let through what is measured `seconds` after the start."""
+        self._until_ns = packets.START_NS + round(seconds * 1e9)
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def before(self, stored: Stored) -> None:
+        """Wait until a record may go."""
+        while stored.starttime_ns >= self._until_ns:
+            await self._moved.wait()
 
 
 class Listener:
@@ -50,14 +71,15 @@ class Listener:
 
 
 async def kill_runs(folder: Path, model: Path, *, kills: int, seed: int) -> dict[str, Any]:
-    """Feed a record slowly, kill and restart the daemon and the broker, then compare with the offline picks.
+    """Kill and restart the daemon and the broker while data come in, then compare with the offline picks.
 
     `lost`: offline picks that no final statement is near to. `strangers`: final statements that are near to none, or
     that say the same under another id.
     """
     rng = random.Random(seed)  # noqa: S311 - moments, not secrets
-    sent = rig.stream(seconds=70, samples=100)
-    server = SeedLinkServer(b"".join(record for each in sent for record in packets.records(each)))
+    seconds, gate = max(SHORTEST_S, LIFE_S * kills), Gate()
+    sent = rig.stream(seconds=seconds, samples=100, bursts=range(12, seconds - 3, 12))
+    server = SeedLinkServer(b"".join(record for each in sent for record in packets.records(each)), before=gate.before)
     await server.start()
     broker, port = Broker(folder, lines=("allow_anonymous true",)), free_port()
     broker.start()
@@ -69,7 +91,8 @@ async def kill_runs(folder: Path, model: Path, *, kills: int, seed: int) -> dict
     done = 0
     try:
         assert await asyncio.to_thread(listener.ready.wait, 10)
-        for _ in range(kills):
+        for number in range(kills):
+            gate.open(seconds * (number + 1) / (kills + 1))
             async with daemon_of(config, port) as daemon:
                 if rng.random() < 0.5:
                     await daemon.until_answering()
@@ -82,9 +105,10 @@ async def kill_runs(folder: Path, model: Path, *, kills: int, seed: int) -> dict
                 await asyncio.sleep(rng.uniform(0.0, 0.3))
                 broker.start()
                 assert await asyncio.to_thread(listener.ready.wait, 10)
+        gate.open(seconds)
         async with daemon_of(config, port) as daemon:
             await daemon.until_answering()
-            await _until_delivered(daemon, len(sent))
+            await _until_delivered(daemon, sent)
             await daemon.end(signal.SIGTERM)
     finally:
         listener.close()
@@ -93,16 +117,16 @@ async def kill_runs(folder: Path, model: Path, *, kills: int, seed: int) -> dict
     return {"kills": done, "published": len(listener.rows), **_compare(listener.rows, model, sent)}
 
 
-async def _until_delivered(daemon: Any, packets_sent: int) -> None:
+async def _until_delivered(daemon: Any, sent: list[Packet]) -> None:
     """Until the last sample is in and nothing waits."""
     for _ in range(2000):
         status = await daemon.status()
         newest = max((each["last_sample"] or "" for each in status["stations"]), default="")
         idle = all(each["queue"] == 0 for each in status["workers"]) and status["sinks"][0]["waiting"] == 0
-        if newest and parse_time(newest) >= packets.START_NS + 69_900_000_000 and idle:
+        if newest and parse_time(newest) >= sent[-1].time_of(sent[-1].samples.size - 10) and idle:
             return
         await asyncio.sleep(0.02)
-    raise AssertionError(f"{packets_sent} packets were not worked off")
+    raise AssertionError(f"{len(sent)} packets were not worked off")
 
 
 def _compare(rows: list[dict[str, Any]], model: Path, sent: list[Any]) -> dict[str, Any]:
