@@ -1,6 +1,6 @@
 """Every model, precision, budget and peer on this machine, with edge-bench: `make bench`.
 
-    python benchmarks/bench.py [MODEL...] [--quick] [--again] [--artefacts]
+    python benchmarks/bench.py [MODEL...] [--quick] [--again | --noisy] [--artefacts]
 
 Builds the artefacts that it lacks into build/bench/ (weights: the embedded ones, else random of seed 0, which take the
 same time), fp32 and int8 for this machine. Each step's report is kept in build/bench/ as soon as it is there, so that
@@ -134,8 +134,9 @@ def peers_of(path: Path, *, quick: bool) -> Report:
 @click.argument("names", nargs=-1, metavar="MODEL...")
 @click.option("--quick", is_flag=True, help="A second for each figure: under 15 minutes once the artefacts are there.")
 @click.option("--again", is_flag=True, help="Measure what was measured before.")
+@click.option("--noisy", is_flag=True, help="Measure again what a noisy machine gave.")
 @click.option("--artefacts", "only_artefacts", is_flag=True, help="Build the artefacts that are lacking, and stop.")
-def main(names: tuple[str, ...], quick: bool, again: bool, only_artefacts: bool) -> None:  # noqa: FBT001 - flags
+def main(names: tuple[str, ...], quick: bool, again: bool, noisy: bool, only_artefacts: bool) -> None:  # noqa: FBT001 - flags
     """Measure what is not measured yet, and write the result."""
     chosen = [find(name) for name in names] if names else list(REGISTRY.values())
     BUILD.mkdir(parents=True, exist_ok=True)
@@ -145,7 +146,7 @@ def main(names: tuple[str, ...], quick: bool, again: bool, only_artefacts: bool)
         for kind, run in steps(model, precision, path, settings=settings) if not only_artefacts else ():
             kept = BUILD / f"report-{model.name}-{precision}-{kind}.json"
             click.echo(f"{time.monotonic() - began:6.0f} s  {model.name} {precision}: {kind}", err=True)
-            if again or not kept.exists():
+            if again or not kept.exists() or (noisy and read_report(kept).noise.noisy):
                 try:
                     write_whole(run().to_json().encode(), kept)
                 except subprocess.CalledProcessError as error:
