@@ -1,7 +1,7 @@
 """Paced real time: from a packet's arrival to its picks being published, and how many stations one core holds.
 
 The daemon runs in this process on one core, with an in-process source that gives packets of 25 samples of three
-components at their own time. All stations are shaken at the same moments and low thresholds make statements, so what
+components at their own time. All stations are shaken at the same moments, every 18 s, so what
 is measured is the worst moment: an earthquake that all of them see. Every station begins with half a minute of the
 past, and what is stated in the first seconds is not counted. Load of the core: CPU time of all threads over wall time,
 the source's own work among it. The stages are p50/p99 of the statements' own time stamps: the packet waits in the inbox
@@ -30,7 +30,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from daemon_load import LETTERS, NANOSECONDS, bursts, daemon_on, processor
+from daemon_load import LETTERS, NANOSECONDS, daemon_on, processor, shaken
 
 from seisedge.edge.daemon.service import Service
 from seisedge.edge.daemon_cli import prepare_process
@@ -60,7 +60,7 @@ class PacedSource:
     def __init__(self, stations: int, seconds: float) -> None:
         self.url, self.counts = "paced", SourceCounts()
         self.seconds, self.stations = seconds, stations
-        self._waves = [bursts(90, 9.0, 1.5, seed=number) for number in range(8)]
+        self._waves = [shaken(90, 18.0, seed=number) for number in range(8)]
         self.late_s: list[float] = []
         self.begun = asyncio.Event()
 

@@ -10,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
+from scipy import signal
 
 from seisedge.edge.daemon import intake
 from seisedge.edge.daemon.config import parse_config
@@ -20,19 +21,26 @@ LETTERS = "NEZ"
 NANOSECONDS = 1_000_000_000
 
 
-def bursts(seconds: int, every_s: float, length_s: float, seed: int = 0) -> npt.NDArray[np.int32]:
-    """Counts of noise at 100 Hz with a burst now and then, which any picker picks."""
+def shaken(seconds: int, every_s: float, seed: int = 0) -> npt.NDArray[np.int32]:
+    """Counts of noise at 100 Hz with a small earthquake now and then: a P of 2 to 12 Hz, 2.5 s later an S of 1 to 6 Hz.
+
+    Bursts of white noise would not do: the default model does not take them for earthquakes.
+    """
     rng = np.random.default_rng(seed)
     times = np.arange(seconds * 100) / 100.0
-    loud = 1 + 60 * ((times % every_s) < length_s)
-    return np.asarray((20 * loud * rng.standard_normal(times.size)).round(), np.int32)
+    wave = 20 * rng.standard_normal(times.size)
+    for start_s, band, strength, fall_s in ((2.0, (2.0, 12.0), 2000, 1.0), (4.5, (1.0, 6.0), 6000, 2.0)):
+        since = (times - start_s) % every_s
+        sections = signal.butter(2, band, "bandpass", fs=100.0, output="sos")
+        wave += strength * np.exp(-since / fall_s) * signal.sosfilt(sections, rng.standard_normal(times.size))
+    return np.asarray(wave.round(), np.int32)
 
 
 @contextmanager
 def daemon_on(
     source: Source, folder: Path, *, model: str, stride: int, when_full: str
 ) -> Generator[Service, None, None]:
-    """Make a daemon that reads `source`, to be run until its end; low thresholds make statements.
+    """Make a daemon that reads `source`, to be run until its end.
 
     `stride` is in samples; 0: the model's own. Statements go to `folder/picks.jsonl`, which is kept small.
     """
@@ -55,7 +63,6 @@ queue_packets = 16384
 [[model]]
 name = "default"
 artefact = "{model}"
-threshold = {{ P = 0.05, S = 0.05 }}
 stride = {stride}
 [[sink]]
 type = "jsonl"

@@ -2,8 +2,8 @@
 
     python benchmarks/daemon_memory.py [--days 30] [--model edge-picker]
 
-The daemon runs in this process with an in-process source of noise, 100 samples of three components a packet, and bursts
-that make picks. The kernels come from the library that was compiled ahead of time.
+The daemon runs in this process with an in-process source of noise, 100 samples of three components a packet, and
+earthquakes that make picks. The kernels come from the library that was compiled ahead of time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import click
-from daemon_load import LETTERS, NANOSECONDS, bursts, daemon_on, processor
+from daemon_load import LETTERS, NANOSECONDS, daemon_on, processor, shaken
 
 from seisedge.edge.sources import SourceCounts
 from seisedge.firmware_bridge import Packet
@@ -39,7 +39,7 @@ class FastSource:
     def __init__(self, days: float) -> None:
         self.url, self.counts = "fast", SourceCounts()
         self._seconds = round(days * 86_400)
-        self._wave = bursts(600, 300.0, 3.0)
+        self._wave = shaken(600, 300.0)
         self.found: list[float] = []
 
     @property

@@ -1,7 +1,7 @@
 """Results that are closed, and those that there would be if the data ended now → numbered statements.
 
-A statement is made when a result is new, when its time or probability changed, and when it is closed. One that was
-stated and is in neither list any more is retracted.
+A statement is made when a result is new, when its time changed or its probability by `TOLD` or more, and when it is
+closed. One that was stated and is in neither list any more is retracted.
 
 After a restart the stream is read again from a little earlier, by filters that settle anew. What was stated before is
 known: a result of the same label within `NEAR_NS` of it is the same one, whatever its key is now, and keeps its id.
@@ -20,6 +20,10 @@ from seisedge.edge.postprocess import Result
 from .results import Found, Stamps, Statement, found_of
 
 NEAR_NS = 500_000_000
+TOLD = 0.05
+"""Of a probability: every window changes the mean a little, for as long as windows cover the pick, and each statement
+is written to disk and sent. The last word has the exact value."""
+
 _MAX_KNOWN = 256
 
 Measure = Callable[[Found], dict[str, Any]]
@@ -161,7 +165,9 @@ def _is_near(last: Statement, found: Found) -> bool:
 
 
 def _differs(last: Statement, found: Found) -> bool:
-    return (last.time_ns, last.probability, last.label) != (found.time_ns, found.probability, found.label)
+    if (last.time_ns, last.label) != (found.time_ns, found.label):
+        return True
+    return abs(last.probability - found.probability) >= TOLD
 
 
 def _next(last: Statement, status: Any) -> Statement:  # noqa: ANN401 - a literal of `Status`

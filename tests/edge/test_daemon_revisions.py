@@ -70,3 +70,12 @@ def test_what_is_too_far_is_another_one() -> None:
     made = update(revisions, [], [pick(600, 600)])
     assert [(each[1], each[2]) for each in made] == [(0, "provisional"), (1, "retracted")]
     assert (made[0][0] != name, made[1][0]) == (True, name)
+
+
+def test_a_probability_that_hardly_moves_is_told_at_the_end() -> None:
+    revisions = Revisions(nothing)
+    ((name, _, _),) = update(revisions, [], [pick(0, 0, 0.60)])
+    assert update(revisions, [], [pick(0, 0, 0.64)]) == []
+    assert update(revisions, [], [pick(0, 0, 0.66)]) == [(name, 1, "provisional")]  # so far from what was said
+    (last,) = revisions.update([pick(0, 0, 0.67)], [], until_ns=PICK.time_ns, stamps=STAMPS)
+    assert (last.id, last.status, last.probability) == (name, "final", 0.67)
