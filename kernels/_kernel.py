@@ -143,7 +143,7 @@ class Kernel(Generic[P, R]):
                 bound = library.bind(self.name, self.signatures)
                 functools.update_wrapper(bound, self.function)
             else:
-                version = self.version() if kind == "jit" else ""  # while the callees' names are still kernels
+                version = self.version()  # while the callees' names are still kernels: `files` is asked for later too
                 names.update({name: callee.bound() for name, callee in self.callees().items()})
                 bound = self.function
                 if kind == "jit":
