@@ -161,19 +161,15 @@ def _training(record: dict[str, Any]) -> str:
 def _scores(name: str) -> str:
     if not SCORES.is_file():
         return "Not measured yet."
-    text = _tables(SCORES, name)
-    if VERTICAL.is_file() and name in {each.split()[0] for each in _pickers(VERTICAL)}:
+    text = _tables(json.loads(SCORES.read_text(encoding="utf-8")), name)
+    alone = json.loads(VERTICAL.read_text(encoding="utf-8")) if VERTICAL.is_file() else {"labelled": []}
+    if any(each["picker"].split()[0] == name for each in alone["labelled"]):
         text += "\n\n### Stations of a vertical alone\n\nThe same records without their horizontals.\n\n"
-        text += _tables(VERTICAL, name)
+        text += _tables(alone, name)
     return text
 
 
-def _pickers(path: Path) -> list[str]:
-    return [each["picker"] for each in json.loads(path.read_text(encoding="utf-8"))["labelled"]]
-
-
-def _tables(path: Path, name: str) -> str:
-    found = json.loads(path.read_text(encoding="utf-8"))
+def _tables(found: dict[str, Any], name: str) -> str:
     rows = [_labelled_row(each, name) for each in found["labelled"]]
     continuous = [each for each in found["continuous"] if each["set"].startswith("cx_")]
     text = _HEAD.format(labels=found["labels"]) + "\n".join(rows)

@@ -91,7 +91,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         pickers=pickers,
         choose=heard(chosen) if chosen else None,
         report=tuple(map(heard, reported)),
-        continuous=tuple(heard(archive_cases(_archive(each))) for each in continuous),
+        continuous=tuple(heard(archive_cases(Continuous.parse(each))) for each in continuous),
         mems=tuple(heard(mems_cases(Path(first), tuple(ids))) for first, *ids in (each.split(",") for each in mems)),
         origin=None if labels == "all" else labels,
         reference=reference,
@@ -144,11 +144,6 @@ def _check(plan: Plan) -> None:
             raise UsageError(
                 f"--labels: found {plan.origin!r}, {cases.name} has {', '.join(sorted(origins)) or 'none'}"
             )
-
-
-def _archive(text: str) -> Continuous:
-    folder, start, end = [*text.split(","), "", ""][:3]
-    return Continuous(Path(folder), start, end)
 
 
 def _run(plan: Plan, store: PickStore, jobs: int) -> Results:

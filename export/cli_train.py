@@ -16,7 +16,6 @@ from seisedge.edge.strict import read
 from .cli_parts import FILE, examples, reports_errors
 
 if TYPE_CHECKING:  # torch comes with them
-    from .records import Continuous
     from .registry import Model
     from .train_job import TrainJob
     from .train_options import TrainOptions
@@ -78,24 +77,18 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
     --data and, if given, --continuous and --mems; events also from --continuous and --catalogue alone.
     Ctrl-C ends the training early and exports what was learnt.
     """
-    from .registry import find  # noqa: PLC0415 - torch comes with it
+    from .records import Continuous  # noqa: PLC0415 - torch comes with these
+    from .registry import find  # noqa: PLC0415
     from .train_job import TrainingData, TrainJob  # noqa: PLC0415
 
     row = find(model)
     if data is None and catalogue is None and row.recipe.task != "waveform_inversion":
         raise UsageError(f"--data: missing, wanted labelled windows for {model}")
-    archives, left_out = tuple(_archive(each) for each in continuous), tuple(filter(None, leave_out.split(",")))
+    archives, left_out = tuple(map(Continuous.parse, continuous)), tuple(filter(None, leave_out.split(",")))
     wanted = TrainingData(data, archives, catalogue, mems, left_out, accelerometers, teacher)
     chosen = _options(row, options, seed, steps)
     job = TrainJob(row, wanted, chosen, threads=threads, state=state, device=device)
     _run(job, output, chosen.steps)
-
-
-def _archive(text: str) -> Continuous:
-    from .records import Continuous  # noqa: PLC0415
-
-    folder, start, end = [*text.split(","), "", ""][:3]
-    return Continuous(Path(folder), start, end)
 
 
 def _options(model: Model, path: Path | None, seed: int, steps: int | None) -> TrainOptions:

@@ -96,6 +96,12 @@ class Continuous:
     start: str = ""
     end: str = ""
 
+    @classmethod
+    def parse(cls, text: str) -> Continuous:
+        """Read `FOLDER[,START[,END]]`, as commands take it."""
+        folder, start, end = [*text.split(","), "", ""][:3]
+        return cls(Path(folder), start, end)
+
 
 def continuous_records(
     archive: Continuous,

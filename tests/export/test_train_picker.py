@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,8 @@ from seisedge.export.train import Training
 from seisedge.export.train_job import draft_manifest
 from seisedge.export.train_options import TrainOptions
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 OPTIONS = TrainOptions(steps=4, batch=4, mine_every=2, mined_records=2)
 SEARCH = dataclasses.replace(OPTIONS, mined_records=9)
 
@@ -42,15 +43,6 @@ def records(tmp_path_factory: pytest.TempPathFactory, preprocess: Preprocess) ->
     found = list(labelled_records(read_labelled(folder / "labelled_train.npz", preprocess), 100.0))
     noise = np.random.default_rng(0).standard_normal((3, 2 * OPTIONS.window_samples)).astype(np.float32)
     return (*found, Record("long", "continuous", noise))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums in a fixed order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _training(preprocess: Preprocess, records: tuple[Record, ...], options: TrainOptions = OPTIONS) -> Training:

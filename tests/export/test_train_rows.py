@@ -31,6 +31,8 @@ from seisedge.export.train import Training
 from seisedge.export.train_job import draft_manifest
 from seisedge.export.train_options import ExampleOptions, TrainOptions, default_options
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SLOW = {
     "inception",
     "inception-z",
@@ -60,15 +62,6 @@ ONE_OF_EACH_KIND = [
     pytest.param("deepquake", marks=pytest.mark.long),
     pytest.param("spectrogram-cnn", marks=pytest.mark.long),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums in a fixed order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
