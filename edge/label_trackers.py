@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +10,8 @@ import numpy.typing as npt
 from .manifest import Manifest, Threshold
 from .picks import Pick, StationId, pick_id
 from .times import NANOSECONDS
-from .tracker import Onset, PickTracker, Refined
+from .tracker import Onset, PickTracker, Refined, RefineRow, TimeOf
+from .twin import twin_of
 
 Float32 = npt.NDArray[np.float32]
 Refine = Callable[[int, int], Refined]
@@ -57,27 +57,18 @@ class LabelTrackers:
 
     def fork(self) -> LabelTrackers:
         """Give trackers of the same past that go their own way."""
-        other = copy.copy(self)
+        other = twin_of(self)
         other._trackers = [tracker.fork() for tracker in self._trackers]  # noqa: SLF001 - one of our own kind
         return other
 
-    def push(self, probabilities: Float32, time_ns: Callable[[int], int], refine: Refine | None = None) -> list[Pick]:
-        """Take the next probabilities (row, picked label); `time_ns` gives the time of a row.
-
-        Rows that can change nothing are passed over in one step.
-        """
-        picks: list[Pick] = []
-        interesting = np.flatnonzero(probabilities >= self.on) // max(1, len(self.labels))  # rows, ascending
-        index = 0
-        while index < len(probabilities):
-            if self.is_idle:
-                ahead = int(np.searchsorted(interesting, index))
-                if ahead == interesting.size:
-                    break
-                index = int(interesting[ahead])
-            picks += self._step(index, time_ns(index), probabilities[index], refine)
-            index += 1
-        return picks
+    def push(self, probabilities: Float32, time_ns: TimeOf, refine: Refine | None = None) -> list[Pick]:
+        """Take the next probabilities (row, picked label); `time_ns` gives the time of a row."""
+        found = [
+            (row, number, onset)
+            for number, tracker in enumerate(self._trackers)
+            for row, onset in tracker.push(probabilities[:, number], time_ns, _of_label(refine, number))
+        ]
+        return [self._pick(self.labels[number], onset) for _, number, onset in sorted(found, key=lambda each: each[:2])]
 
     def finish(self) -> list[Pick]:
         """Close what is open: a gap, or the end."""
@@ -86,15 +77,6 @@ class LabelTrackers:
             for label, tracker in zip(self.labels, self._trackers, strict=True)
             for onset in tracker.finish()
         ]
-
-    def _step(self, row: int, time_ns: int, values: Float32, refine: Refine | None) -> list[Pick]:
-        picks: list[Pick] = []
-        for number, (label, tracker, value) in enumerate(zip(self.labels, self._trackers, values, strict=True)):
-            wanted = refine is not None and tracker.would_peak(float(value))
-            refined = refine(row, number) if refine is not None and wanted else None
-            if onset := tracker.push(time_ns, float(value), refined):
-                picks.append(self._pick(label, onset))
-        return picks
 
     def _pick(self, label: str, onset: Onset) -> Pick:
         return Pick(
@@ -111,3 +93,7 @@ class LabelTrackers:
             model_digest=self._digest,
             opened_ns=onset.opened_ns,
         )
+
+
+def _of_label(refine: Refine | None, number: int) -> RefineRow | None:
+    return None if refine is None else lambda row: refine(row, number)

@@ -8,7 +8,6 @@ infer.py. A sample goes to the tracker when the four behind it are known, so nin
 
 from __future__ import annotations
 
-import copy
 from math import sqrt
 
 import numpy as np
@@ -19,8 +18,9 @@ from .label_trackers import LabelTrackers
 from .manifest import Manifest, Threshold
 from .picks import Pick, StationId
 from .runs import Clock
-from .stitch import Stitcher
+from .stitch import Stitcher, Stretch
 from .tracker import Refined
+from .twin import twin_of
 
 Float32 = npt.NDArray[np.float32]
 
@@ -90,25 +90,31 @@ class SamplePicker:
         Samples that later windows will see too count with the mean of the windows so far; what only blinded edges see
         does not count.
         """
-        if self._trackers.is_idle and not self._may_open():
+        rest = self._stitcher.rest()
+        if self._trackers.is_idle and not self._may_open(rest):
             return []
-        other = copy.copy(self)
+        other = twin_of(self)
         other._trackers = self._trackers.fork()  # noqa: SLF001 - one of our own kind
-        other._stitcher = self._stitcher.fork()  # noqa: SLF001 - one of our own kind
-        return other.finish()
+        return other._ended(rest)  # noqa: SLF001 - one of our own kind
 
-    def _may_open(self) -> bool:
+    def _may_open(self, rest: list[Stretch]) -> bool:
         """Whether any sample that waits may open a run."""
         on = self._trackers.on
-        return self._stitcher.may_reach(on) or bool((self._rows[self._done :, : on.size] >= on).any())
+        waiting = (self._rows[self._done :], *(each.values for each in rest))
+        return any(bool((each[:, : on.size] >= on).any()) for each in waiting if len(each))
 
     def finish(self) -> list[Pick]:
         """Close what is open: a gap, or the end."""
+        return self._ended(self._stitcher.finish())
+
+    def _ended(self, last: list[Stretch]) -> list[Pick]:
+        """Track the last samples, and those that wait for others."""
         picks: list[Pick] = []
         if self._clock is not None:
-            for stretch in self._stitcher.finish():
+            for stretch in last:
                 picks += self._take(stretch.start, stretch.values, self._clock, held_back=0)
-            picks += self._take(self._position + len(self._rows), self._rows[:0], self._clock, held_back=0)
+            if self._done < len(self._rows):
+                picks += self._take(self._position + len(self._rows), self._rows[:0], self._clock, held_back=0)
         self._forget()
         self._next = self._clock = None
         return picks + self._trackers.finish()
@@ -124,7 +130,7 @@ class SamplePicker:
         """Track the samples behind which `held_back` others are known."""
         if not len(self._rows):
             self._position = start
-        self._rows = np.concatenate((self._rows, values))
+        self._rows = np.concatenate((self._rows, values)) if len(self._rows) else values
         rows, first, done = self._rows, self._position, self._done
         stop = max(done, len(rows) - held_back)
         earlier, self._earlier = self._earlier or clock, clock
@@ -140,7 +146,7 @@ class SamplePicker:
 
         probabilities = rows[done:stop, : len(self._trackers.labels)]
         picks = self._trackers.push(probabilities, time_ns, refine if self._scale else None)
-        waste = max(0, stop - BEFORE)
+        waste = max(0, stop - (BEFORE if self._scale else 0))
         self._rows, self._position, self._done = rows[waste:].copy(), first + waste, stop - waste
         return picks
 

@@ -7,7 +7,6 @@ break, are zero: the network has no say there.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,17 +45,9 @@ class Stitcher:
         self._sums = np.zeros((0, columns), np.float32)
         self._counts = np.zeros(0, np.float32)
 
-    def fork(self) -> Stitcher:
-        """Give a stitcher of the same past that goes its own way; its end is zero where only blinded edges see it."""
-        other = copy.copy(self)
-        other._sums, other._counts = self._sums.copy(), self._counts.copy()  # noqa: SLF001 - one of our own kind
-        other._right = 0  # noqa: SLF001 - one of our own kind
-        return other
-
-    def may_reach(self, levels: Float32) -> bool:
-        """Whether the mean so far of any sample may be at a level (of the first columns) or above; quickly."""
-        floor = np.multiply.outer(self._counts, levels * np.float32(0.999))  # no mean is rounded by so much
-        return bool((self._sums[:, : levels.size] > floor).any())
+    def rest(self) -> list[Stretch]:
+        """Give all that waits as it stands, and keep it: what only blinded edges see is zero."""
+        return [Stretch(self._start, self._means(len(self._counts)))] if len(self._counts) else []
 
     def push(self, number: int, outputs: Float32) -> list[Stretch]:
         """Take outputs (window, sample, column) of consecutive windows from window `number` on.
@@ -105,8 +96,12 @@ class Stitcher:
         count = min(end - self._start, len(self._counts))
         if count <= 0:
             return []
-        seen = np.maximum(self._counts[:count, np.newaxis], 1).astype(np.float32)
-        stretch = Stretch(self._start, np.divide(self._sums[:count], seen, dtype=np.float32))
+        stretch = Stretch(self._start, self._means(count))
         self._start += count
         self._sums, self._counts = self._sums[count:].copy(), self._counts[count:].copy()
         return [stretch]
+
+    def _means(self, count: int) -> Float32:
+        seen = np.maximum(self._counts[:count, np.newaxis], np.float32(1))
+        means: Float32 = np.divide(self._sums[:count], seen, dtype=np.float32)
+        return means

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import copy
+import bisect
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
 
 from .manifest import Threshold
+from .twin import twin_of
+
+TimeOf = Callable[[int], int]
+"""Row → its time, ns; rises from row to row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +48,20 @@ class Refined:
     uncertainty_s: float
 
 
+RefineRow = Callable[[int], Refined]
+"""Row → where an onset stands whose peak it is."""
+
+
 @dataclass
 class _Run:
     """A run of windows since the probability came to `on`: its peak, and the moments for its centroid."""
 
     starttime_ns: int
     peak_ns: int
-    peak: float
+    peak: float = -inf
     weight: float = 0.0
     moment: float = 0.0  # of (time - starttime), ns
     refined: Refined | None = None
-
-    def add(self, time_ns: int, probability: float, on: float, refined: Refined | None) -> None:
-        if probability > self.peak:
-            self.peak, self.peak_ns, self.refined = probability, time_ns, refined
-        if probability >= on:
-            self.weight += probability
-            self.moment += probability * (time_ns - self.starttime_ns)
 
 
 class PickTracker:
@@ -89,28 +95,59 @@ class PickTracker:
 
     def fork(self) -> PickTracker:
         """Give a tracker of the same past that goes its own way."""
-        other = copy.copy(self)
-        other._run = copy.copy(self._run)  # noqa: SLF001 - one of our own kind
+        other = twin_of(self)
+        other._run = None if self._run is None else twin_of(self._run)  # noqa: SLF001 - one of our own kind
         return other
 
-    def would_peak(self, probability: float) -> bool:
-        """Whether this would be the highest probability of its run: `push` wants its refined time then."""
-        return probability >= self._threshold.on if self._run is None else probability > self._run.peak
+    def push(
+        self, values: npt.NDArray[np.floating], time_ns: TimeOf, refine: RefineRow | None = None
+    ) -> list[tuple[int, Onset]]:
+        """Take the probabilities of the next windows or samples, a row each; give onsets, each with its row.
 
-    def push(self, time_ns: int, probability: float, refined: Refined | None = None) -> Onset | None:
-        """Take the next window's or sample's probability; give an onset when one became certain.
-
-        With `refined` the onset stands there if this is the run's peak.
+        An onset's row is that by which it became certain. What lies between two changes of the state is passed over in
+        one step, for a run goes on over hundreds of samples; onsets do not depend on how many rows come at once.
+        With `refine` an onset stands where that puts the row of its peak.
         """
-        run = self._run
-        if run is not None and probability >= self._threshold.off:
-            run.add(time_ns, probability, self._threshold.on, refined)
-            return self._release(run.starttime_ns)
-        released = self._close()
-        if probability >= self._threshold.on:
-            self._run = _Run(time_ns, time_ns, probability, refined=refined)
-            self._run.add(time_ns, probability, self._threshold.on, refined)
-        return released or self._release(time_ns)
+        exact = values.astype(np.float64)  # as thresholds are
+        found: list[tuple[int, Onset]] = []
+        (high,) = (exact >= self._threshold.on).nonzero()
+        if self._run is None and not high.size:
+            self._release_in(range(values.size), time_ns, found)
+            return found
+        (low,) = (~(exact >= self._threshold.off)).nonzero()
+        row = 0
+        while row < values.size:
+            if self._run is None:
+                opens = _next_of(high, row, values.size)
+                self._release_in(range(row, min(opens + 1, values.size)), time_ns, found)
+                if opens == values.size:
+                    break
+                time = time_ns(opens)
+                self._run, row = _Run(time, time), opens
+                ends = _next_of(low, row + 1, values.size)
+            else:
+                ends = _next_of(low, row, values.size)
+            self._add(self._run, row, exact[row:ends], time_ns, refine)
+            row = ends
+            if row < values.size and (released := self._close()):
+                found.append((row, released))
+        return found
+
+    def _add(
+        self, run: _Run, first: int, values: npt.NDArray[np.float64], time_ns: TimeOf, refine: RefineRow | None
+    ) -> None:
+        """Take the rows of a run from `first` on."""
+        if not values.size:
+            return
+        place = int(values.argmax())
+        if values[place] > run.peak:
+            row = first + place
+            run.peak, run.peak_ns, run.refined = float(values[place]), time_ns(row), refine(row) if refine else None
+        if self._centroid:
+            for row, value in enumerate(values.tolist(), first):
+                if value >= self._threshold.on:
+                    run.weight += value
+                    run.moment += value * (time_ns(row) - run.starttime_ns)
 
     def finish(self) -> list[Onset]:
         """Close what is open and give out what waits: a break in the windows."""
@@ -136,10 +173,28 @@ class PickTracker:
         self._held, self._held_ns = onset, time_ns
         return held
 
-    def _release(self, earliest_ns: int) -> Onset | None:
-        """Give out the waiting onset once every later one will stand far enough from it."""
-        held = self._held
-        if held is None or earliest_ns - self._held_ns < self._separation_ns:
-            return None
-        self._held = None
-        return held
+    def _release_in(self, rows: range, time_ns: TimeOf, found: list[tuple[int, Onset]]) -> None:
+        """Give out the waiting onset at the first of these rows that stands far enough behind it."""
+        if self._held is not None and rows:
+            row = first_at(rows, self._held_ns + self._separation_ns, time_ns)
+            if row is not None:
+                found.append((row, self._held))
+                self._held = None
+
+
+def _next_of(rows: npt.NDArray[np.intp], row: int, size: int) -> int:
+    """Give the first of ascending rows at or behind `row`; `size` where there is none."""
+    place = int(rows.searchsorted(row))
+    return int(rows[place]) if place < rows.size else size
+
+
+def first_at(rows: range, earliest_ns: int, time_ns: TimeOf) -> int | None:
+    """Give the first of the rows that stands at `earliest_ns` or behind it; None where there is none."""
+    first, last = rows[0], rows[-1]
+    start_ns, end_ns = time_ns(first), time_ns(last)
+    if start_ns >= earliest_ns or end_ns < earliest_ns:
+        return first if start_ns >= earliest_ns else None
+    guess = first - (start_ns - earliest_ns) * (last - first) // (end_ns - start_ns)  # they are nearly even
+    if time_ns(guess - 1) < earliest_ns <= time_ns(guess):
+        return guess
+    return rows[bisect.bisect_left(rows, earliest_ns, key=time_ns)]

@@ -124,6 +124,8 @@ class _Writer:
         for node in list(self._graph.node):
             if node.output[0] in chosen:
                 self._quantise(node)
+            elif self._joins_integers(node):
+                node.input[:] = [self._read_as[name] for name in node.input]
             self._nodes.append(node)
             for place, name in enumerate(node.output):
                 if name in self._plan.made:
@@ -132,6 +134,11 @@ class _Writer:
                     self._read_as[name] = name
         replace_nodes(self._graph, self._nodes)
         del self._graph.value_info[:]  # what is known of shapes is not kept up to date
+
+    def _joins_integers(self, node: onnx.NodeProto) -> bool:
+        """Whether a concatenation can be one of integers: all that it joins is there as such."""
+        is_one = node.op_type == "Concat" and self._number.quantises_output
+        return is_one and all(name in self._read_as for name in node.input)
 
     def _quantise(self, node: onnx.NodeProto) -> None:
         """Let a node read its input, weights and bias through pairs."""

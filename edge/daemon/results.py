@@ -113,7 +113,15 @@ class Found:
     opened_ns: int
     probability: float
     model_digest: str
-    row: dict[str, Any]
+    result: Result
+
+    def row(self) -> dict[str, Any]:
+        """Give the public fields, JSON-ready; made where something is stated, which is seldom."""
+        if isinstance(self.result, Waveform):
+            return _row_of(self.result, self.key)
+        row: dict[str, Any] = dict(self.result.as_row())
+        row["probability"] = round(self.result.probability, 6)
+        return row
 
 
 def found_of(result: Result) -> Found:
@@ -136,14 +144,16 @@ def _found(  # noqa: PLR0913, PLR0917 - the parts of a result
     keyed: str | None = None,
 ) -> Found:
     key = _key(kind, station, label if keyed is None else keyed, opened_ns, result.model_digest)
-    row = result.as_row()
-    row["probability"] = round(result.probability, 6)
-    return Found(key, kind, station, label, time_ns, opened_ns, result.probability, result.model_digest, row)
+    return Found(key, kind, station, label, time_ns, opened_ns, result.probability, result.model_digest, result)
 
 
 def _of_waveform(result: Waveform) -> Found:
-    key = _key("waveform", result.station, "", result.starttime_ns, result.model_digest)
-    row: dict[str, Any] = {
+    key, start = _key("waveform", result.station, "", result.starttime_ns, result.model_digest), result.starttime_ns
+    return Found(key, "waveform", result.station, "", start, start, 1.0, result.model_digest, result)
+
+
+def _row_of(result: Waveform, key: str) -> dict[str, Any]:
+    return {
         "id": key,
         "revision": 0,
         **codes_of(result.station),
@@ -154,8 +164,6 @@ def _of_waveform(result: Waveform) -> Found:
         "model": result.model,
         "model_digest": result.model_digest,
     }
-    start = result.starttime_ns
-    return Found(key, "waveform", result.station, "", start, start, 1.0, result.model_digest, row)
 
 
 def codes_of(station: StationId) -> dict[str, str]:

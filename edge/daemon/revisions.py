@@ -136,7 +136,7 @@ class Revisions:
             opened_ns=found.opened_ns,
             probability=found.probability,
             model_digest=found.model_digest,
-            row={**found.row, **self._measure(found)},
+            row={**found.row(), **self._measure(found)},
             stamps=stamps,
         )
 

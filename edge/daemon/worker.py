@@ -199,11 +199,12 @@ class Worker:
         self._note_speed(model, len(inputs), seconds)
         self.windows += len(inputs)
         now = self._clock.now_ns()
-        first = 0
+        first, statements = 0, list[Statement]()
         for block in blocks:
             stop = first + block.windows.count
-            self._state(block.pipeline.give(block, [each[first:stop] for each in outputs], now))
+            statements += block.pipeline.give(block, [each[first:stop] for each in outputs], now)
             first = stop
+        self._state(statements)  # of one call together: an earthquake has many, and each time is a commit
 
     def _run_apart(self, blocks: list[Block]) -> None:
         """After a failure, such as one for want of memory: smaller batches, down to single windows."""

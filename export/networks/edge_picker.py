@@ -14,10 +14,13 @@ neural network", 2016, in one dimension).
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from .edge_picker_phases import in_phases, phases_of, samples_of
 
 WINDOW = 2560
 LABELS = ("P", "S")
@@ -42,6 +45,11 @@ class _Conv(nn.Sequential):
             nn.BatchNorm1d(width),
             nn.ReLU(),
         )
+
+    def in_phases(self) -> nn.Sequential:
+        """Give the same on four samples side by side, its normalisation put into the weights."""
+        conv, norm, _ = self
+        return nn.Sequential(in_phases(cast("nn.Conv1d", conv), cast("nn.BatchNorm1d", norm)), nn.ReLU())
 
 
 class _Up(nn.Module):
@@ -73,18 +81,47 @@ class EdgePicker(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """Give the values before the sigmoid, (B, phase, sample)."""
-        levels = [x, self.stem(x)]
+        scores: Tensor = self.head(self.finest(self.coarse(self.stem(x)), x))
+        return scores
+
+    def coarse(self, x: Tensor) -> Tensor:
+        """Down and up again: (B, width, n / 4) to the same."""
+        levels = [x]
         for down in self.down:
             levels.append(down(levels[-1]))
         x = self.context(levels.pop())
-        for up in (*self.up, self.finest):
+        for up in self.up:
             x = up(x, levels.pop())
-        scores: Tensor = self.head(x)
-        return scores
+        return x
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the probabilities, (B, sample, phase), each phase `LATE` samples later than `logits`."""
-        said = torch.sigmoid(self.logits(x))
-        npts = said.shape[2]
-        late = [functional.pad(said[:, row : row + 1], (by, 0))[..., :npts] for row, by in enumerate(LATE)]
-        return torch.cat(late, dim=1).transpose(1, 2)
+        return _late(torch.sigmoid(self.logits(x)))
+
+    def deployed(self) -> nn.Module:
+        """Give the network as it is exported: see `edge_picker_phases`."""
+        return _Deployed(self).eval()
+
+
+class _Deployed(nn.Module):
+    """What `EdgePicker` gives in evaluation mode, with nothing at the full rate."""
+
+    def __init__(self, picker: EdgePicker) -> None:
+        super().__init__()
+        entry, second = picker.stem
+        self.stem = nn.Sequential(cast("_Conv", entry).in_phases(), second)
+        self.picker = picker
+        self.merge = picker.finest.merge.in_phases()
+        self.head = in_phases(picker.head)
+
+    def forward(self, x: Tensor) -> Tensor:
+        phases = phases_of(x)
+        finer = self.picker.finest.spread(self.picker.coarse(self.stem(phases)))
+        scores = self.head(self.merge(torch.cat((finer, phases), dim=1)))
+        return _late(samples_of(torch.sigmoid(scores)))
+
+
+def _late(said: Tensor) -> Tensor:
+    npts = said.shape[2]
+    late = [functional.pad(said[:, row : row + 1], (by, 0))[..., :npts] for row, by in enumerate(LATE)]
+    return torch.cat(late, dim=1).transpose(1, 2)

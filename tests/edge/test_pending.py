@@ -53,8 +53,8 @@ def test_every_onset_was_pending_under_its_opening_time(values: list[float]) -> 
     pending: set[int] = set()
     closed: list[Onset] = []
     for number, value in enumerate(values):
-        if onset := tracker.push(number * 100, value):
-            closed.append(onset)
+        if found := tracker.push(np.array([value]), [number * 100].__getitem__):
+            closed += [onset for _, onset in found]
         pending |= {each.opened_ns for each in tracker.fork().finish()}
     closed += tracker.finish()
     assert {each.opened_ns for each in closed} <= pending

@@ -1,4 +1,4 @@
-"""`SamplePicker.pending` and `Stitcher.fork` at any moment: what an end there would give, and nothing changes by it."""
+"""`SamplePicker.pending` and `Stitcher.rest` at any moment: what an end there would give, and nothing changes by it."""
 
 from __future__ import annotations
 
@@ -95,16 +95,18 @@ def test_pending_is_the_end_of_a_copy_and_changes_no_later_pick(
 
 @settings(deadline=None, max_examples=40)
 @given(feed=FEEDS, stride=STRIDES, blinding=BLINDINGS, seed=SEEDS)
-def test_a_fork_goes_its_own_way(
+def test_what_waits_can_be_looked_at(
     feed: list[tuple[int, int]], stride: int, blinding: tuple[int, int], seed: int
 ) -> None:
-    forked, alone = (Stitcher(width=WIDTH, stride=stride, blinding=blinding, columns=COLUMNS) for _ in range(2))
+    looked_at, alone = (Stitcher(width=WIDTH, stride=stride, blinding=blinding, columns=COLUMNS) for _ in range(2))
+    assert looked_at.rest() == []
     for number, (probability, _) in blocks(feed, seed):
-        assert equal(forked.push(number, probability), alone.push(number, probability))
-        fork = forked.fork()
-        fork.push(number + len(probability), probability[::-1])  # writes where the parent's sums are
-        fork.finish()
-    assert equal(forked.finish(), alone.finish())
+        assert equal(looked_at.push(number, probability), alone.push(number, probability))
+        (rest,), (wanted,) = looked_at.rest(), copy.deepcopy(alone).finish()
+        wanted.values[len(wanted.values) - blinding[1] :] = 0
+        assert equal([rest], [wanted])
+        rest.values[:] = 9  # a copy
+    assert equal(looked_at.finish(), alone.finish())
 
 
 def equal(found: list[Stretch], wanted: list[Stretch]) -> bool:

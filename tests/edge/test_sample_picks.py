@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from dataclasses import replace
 from fractions import Fraction
 from typing import Literal
 
@@ -100,6 +101,17 @@ def test_a_true_offset_puts_every_sample_at_the_onset() -> None:
     (pick,) = run(manifest(), [windows_of(track_of({80: 0.9}, npts), 6), windows_of(offsets, 6)], [])
     assert abs(pick.time_ns - onset * SAMPLE_NS) < 1000
     assert pick.time_uncertainty_s == pytest.approx(0, abs=1e-5)
+
+
+def test_the_last_samples_are_picked_though_no_window_overlaps_them() -> None:
+    of = manifest()
+    of = replace(of, postprocess=replace(of.postprocess, blinding_samples=(0, 0)))
+    each = picker(of, WIDTH)
+    outputs = [windows_of(track_of({WIDTH - 2: 0.9}, WIDTH), 1), np.zeros((1, WIDTH, 2), np.float32)]
+    assert each.push(0, CLOCK, outputs) == []
+    (pending,), (pick,) = each.pending(), each.finish()
+    assert pending == pick
+    assert pick.time_ns == pytest.approx((WIDTH - 2) * SAMPLE_NS, abs=5 * SAMPLE_NS)
 
 
 def test_without_offsets_the_pick_stands_at_the_peak() -> None:

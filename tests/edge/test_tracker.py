@@ -17,7 +17,7 @@ from seisedge.edge import ManifestError, Pick, StationId, UsageError
 from seisedge.edge.classify import ClassPicker, thresholds_with
 from seisedge.edge.manifest import Output, Postprocess, Threshold
 from seisedge.edge.runs import Clock
-from seisedge.edge.tracker import Onset, PickTracker
+from seisedge.edge.tracker import Onset, PickTracker, first_at
 
 STEP_NS = 100_000_000  # a stride of 10 samples at 100 Hz
 
@@ -64,12 +64,20 @@ def naive_onsets(values: list[float], rules: Rules) -> list[Onset]:
     return kept
 
 
-def track(values: list[float], rules: Rules) -> list[Onset]:
+def track(values: list[float], rules: Rules, cuts: list[int]) -> list[Onset]:
     tracker = PickTracker(
         Threshold(rules.on, rules.off), minimum_separation_ns=rules.separation_ns, centroid=rules.centroid
     )
-    found = [tracker.push(index * STEP_NS, value) for index, value in enumerate(values)]
-    return [onset for onset in found if onset is not None] + tracker.finish()
+    return [onset for _, onset in given_out(tracker, values, cuts)] + tracker.finish()
+
+
+def given_out(tracker: PickTracker, values: list[float], cuts: list[int]) -> list[tuple[int, Onset]]:
+    """Push values in pieces; give (row counted from the first value, onset)."""
+    found: list[tuple[int, Onset]] = []
+    for start, stop in pairwise([0, *sorted(cuts), len(values)]):
+        times = [number * STEP_NS for number in range(start, stop)]
+        found += [(start + row, onset) for row, onset in tracker.push(np.array(values[start:stop]), times.__getitem__)]
+    return found
 
 
 def at(place: float, probability: float) -> Onset:
@@ -102,7 +110,8 @@ CASES: dict[str, tuple[list[float], Rules, list[Onset]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_table_of_cases(name: str) -> None:
     values, rules, wanted = CASES[name]
-    assert track(values, rules) == wanted
+    assert track(values, rules, []) == wanted
+    assert track(values, rules, list(range(len(values)))) == wanted
     assert naive_onsets(values, rules) == wanted
 
 
@@ -116,27 +125,58 @@ RULES = st.builds(
 )
 
 
-@given(values=PROBABILITIES, rules=RULES)
-def test_the_tracker_equals_the_slow_reference(values: list[float], rules: Rules) -> None:
-    assert track(values, rules) == naive_onsets(values, rules)
+@given(values=PROBABILITIES, rules=RULES, data=st.data())
+def test_the_tracker_equals_the_slow_reference(values: list[float], rules: Rules, data: st.DataObject) -> None:
+    cuts = data.draw(st.lists(st.integers(0, len(values))))
+    assert track(values, rules, cuts) == naive_onsets(values, rules)
+
+
+@given(values=PROBABILITIES, rules=RULES, data=st.data())
+def test_an_onset_is_given_out_by_the_same_row_however_rows_come(
+    values: list[float], rules: Rules, data: st.DataObject
+) -> None:
+    def pushed(cuts: list[int]) -> list[tuple[int, Onset]]:
+        threshold, separation = Threshold(rules.on, rules.off), rules.separation_ns
+        tracker = PickTracker(threshold, minimum_separation_ns=separation, centroid=rules.centroid)
+        return given_out(tracker, values, cuts)
+
+    cuts = data.draw(st.lists(st.integers(0, len(values))))
+    assert pushed(cuts) == pushed(list(range(len(values))))
 
 
 @given(values=PROBABILITIES, rules=RULES)
 def test_onsets_come_in_order_and_keep_their_distance(values: list[float], rules: Rules) -> None:
-    times = [onset.time_ns for onset in track(values, rules)]
+    times = [onset.time_ns for onset in track(values, rules, [])]
     assert all(b - a >= max(rules.separation_ns, 1) for a, b in pairwise(times))
 
 
 def test_an_onset_is_given_out_as_soon_as_nothing_can_replace_it() -> None:
     tracker = PickTracker(Threshold(0.9, 0.5), minimum_separation_ns=3 * STEP_NS, centroid=False)
-    given_out = [tracker.push(k * STEP_NS, value) for k, value in enumerate([0.95, 0.1, 0.1, 0.1, 0.1])]
-    assert given_out == [None, None, None, at(0, 0.95), None]
+    assert given_out(tracker, [0.95, 0.1, 0.1, 0.1, 0.1], []) == [(3, at(0, 0.95))]
     assert tracker.is_idle
+
+
+def test_of_two_that_become_certain_by_one_row_the_earlier_comes_first() -> None:
+    tracker = PickTracker(Threshold(0.9, 0.5), minimum_separation_ns=3 * STEP_NS, centroid=False)
+    found = given_out(tracker, [0.9, 0.1, 0.9, 0.95, 0.6, 0.6, 0.1, 0.1], [])
+    assert found == [(6, at(0, 0.9)), (6, at(3, 0.95))]
+
+
+@given(
+    steps=st.lists(st.integers(1, 50), min_size=1, max_size=40),
+    earliest=st.integers(-5, 2100),
+    first=st.integers(0, 9),
+)
+def test_the_first_row_at_a_time_is_found_however_uneven_they_are(steps: list[int], earliest: int, first: int) -> None:
+    times = np.cumsum(steps).tolist()
+    rows = range(first, first + len(times))
+    wanted = next((row for row, time in zip(rows, times, strict=True) if time >= earliest), None)
+    assert first_at(rows, earliest, lambda row: times[row - first]) == wanted
 
 
 def test_an_open_run_that_may_still_replace_it_holds_it_back() -> None:
     tracker = PickTracker(Threshold(0.9, 0.5), minimum_separation_ns=3 * STEP_NS, centroid=False)
-    assert [tracker.push(k * STEP_NS, value) for k, value in enumerate([0.91, 0.1, 0.95, 0.6, 0.6, 0.6])] == [None] * 6
+    assert given_out(tracker, [0.91, 0.1, 0.95, 0.6, 0.6, 0.6], []) == []
     assert tracker.finish() == [at(2, 0.95)]
 
 

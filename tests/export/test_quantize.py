@@ -363,3 +363,36 @@ def test_published_networks_keep_their_outputs(
         assert errors.max() < most[0], target
         assert np.sqrt(np.mean(errors**2)) < most[1], target
         assert graph.ByteSize() < size * model.ByteSize(), target
+
+
+@pytest.mark.parametrize("target", ["x86-vnni", "tensorrt"])
+def test_what_is_there_in_integers_is_joined_as_integers(target: ProcessorTarget, tmp_path: Path) -> None:
+    """An input that two convolutions and a concatenation read: it is not left in float for the last of them."""
+    constant = numpy_helper.from_array
+    rng = np.random.default_rng(4)
+    weights = {"a": (6, 3, 3), "b": (4, 9, 3), "d": (4, 6, 3)}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Relu", ["x"], ["r"]),
+            helper.make_node("Conv", ["r", "a"], ["c"], pads=[1, 1]),
+            helper.make_node("Conv", ["c", "d"], ["other"], pads=[1, 1]),
+            helper.make_node("Concat", ["c", "r"], ["joined"], axis=1),
+            helper.make_node("Conv", ["joined", "b"], ["one"], pads=[1, 1]),
+            helper.make_node("Add", ["one", "other"], ["y"]),
+        ],
+        "joins",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 3, 32])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 4, 32])],
+        [constant(rng.normal(0, 0.3, shape).astype(np.float32), name) for name, shape in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    windows = rng.normal(size=(64, 3, 32)).astype(np.float32)
+    quantised, _ = _quantised(model, calibrate(model, tensors_to_calibrate(model), [windows]), target)
+    there = small_networks.runtime_operators(quantised, tmp_path) if target == "x86-vnni" else {}
+    (concat,) = (node for node in quantised.graph.node if node.op_type == "Concat")
+    if target == "x86-vnni":
+        assert there["QLinearConcat"] == 1
+        assert "Concat" not in there
+    else:  # TensorRT places what is between convolutions itself
+        assert list(concat.input) == ["c", "r"]
+    np.testing.assert_allclose(small_networks.run(quantised, windows), small_networks.run(model, windows), atol=0.5)
