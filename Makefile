@@ -119,12 +119,21 @@ TRAIN = $(BIN)/edge-export train edge-picker --data $(DATA)/labelled --mems $(DA
 	--leave-out 2018_9_25,2020_7_2 --continuous $(DATA)/mseed/cx_20140501,2014-05-01T00:02:00,2014-05-01T08:58:00 \
 	--continuous $(DATA)/mseed/ridgecrest_20190704 --continuous $(DATA)/mseed/salton_20201001
 
-train-default: setup $(LIBRARY) ## the default model anew, in build/train/: two trainings, then one that they teach (hours)
+train-default: setup $(LIBRARY) ## the embedded pickers anew, in build/train/: two trainings teach those of each window (hours)
 	mkdir -p build/train
 	$(TRAIN) --options docs/models/training/edge-picker-first.json --state build/train/first.pt -o build/train/first.onnx
 	$(TRAIN) --options docs/models/training/edge-picker-second.json --state build/train/second.pt -o build/train/second.onnx
-	$(TRAIN) --options docs/models/training/edge-picker.json --state build/train/edge-picker.pt \
-		--teacher build/train/first.npz --teacher build/train/second.npz -o build/train/edge-picker.onnx
+	for name in edge-picker edge-picker-long; do \
+		$(TRAIN) --options docs/models/training/$$name.json --state build/train/$$name.pt \
+			--teacher build/train/first.npz --teacher build/train/second.npz -o build/train/$$name.onnx || exit 1; \
+	done
+	$(BIN)/edge-export export edge-picker-long --weights build/train/edge-picker-long.npz --threshold P:0.55,S:0.35 \
+		-o build/train/edge-picker-long.onnx
+	for name in edge-picker edge-picker-long; do for target in x86-vnni x86-avx2 arm; do \
+		$(BIN)/edge-export quantize build/train/$$name.onnx --precision int8 --target $$target \
+			--data $(DATA)/mseed/cx_20140501 --data $(DATA)/mseed/ridgecrest_20190704 \
+			--labelled $(DATA)/labelled/labelled_train.npz -o build/train/$$name.int8-$$target.onnx || exit 1; \
+	done; done
 
 demo: $(VENV)/.demo ## picks of a real record, with a picture: demo/picks.png
 	$(BIN)/python docs/demo.py

@@ -30,6 +30,8 @@ _LEFT_OUT = frozenset({"command", "curve", "residuals_s", "reliability", "by_sou
 
 _ABOUT = {
     "edge-picker": "P and S for every sample of a three-component or vertical-only stream; the default.",
+    "edge-picker-long": "The network of `edge-picker`, trained on longer examples, in windows twice as long, for "
+    "archives: fewer false picks; twice the time, and no pick in a stretch of less than 51.2 s.",
     "seismo-performer": "P, S or noise for windows of four seconds; small, quick, and the first default.",
 }
 _LIMITS = {
@@ -42,6 +44,10 @@ _LIMITS = {
   the threshold where a false pick costs more than a missed event.
 - A station of a vertical alone wants a lower threshold for S.
 - 59 P and 48 S by analysts are few: read the intervals, not the third digit.""",
+    "edge-picker-long": """\
+- As `edge-picker` (its card), but for what the longer window is for. A stretch without a gap that is shorter than
+  51.2 s has no window and so no picks: the scan says how many windows there were.
+- In a daemon the first picks after a start or a gap come 51.2 s behind it, and a window costs twice as much.""",
     "seismo-performer": """\
 - Four seconds cannot tell an S from a P by what came before: swarms give many false picks.
 - It was trained on the labelled windows alone, without continuous records.""",
@@ -128,7 +134,7 @@ def card(name: str) -> str:
         "## Input\n\n" + f"{', '.join(manifest.components.order)} at {manifest.sampling_rate:g} Hz (other rates are "
         f"resampled), windows of {manifest.window_samples / manifest.sampling_rate:g} s; `edge-export show {name}` has "
         "every step. Budget: " + "; ".join(budgets) + ".",
-        "## Training\n\n" + _training(record),
+        "## Training\n\n" + _training(name, record),
         "## Scores\n\n" + _scores(name),
         "## Limits\n\n" + _LIMITS[name],
         "## Licence\n\n" + _LICENCE.format(licence=manifest.provenance.licence),
@@ -148,13 +154,13 @@ def _files(name: str) -> str:
     return "\n".join(rows)
 
 
-def _training(record: dict[str, Any]) -> str:
+def _training(name: str, record: dict[str, Any]) -> str:
     data = "\n".join(f"- `{key}`, SHA-256 `{digest[:16]}…`" for key, digest in record["data_digests"].items())
     older = _BY_EPOCHS if "epochs" in record["options"] else ""
     return (
         f"```\n{record['command']}\n```\n\n{older}{record['windows']['training']:,} labelled windows for training, "
         f"{record['windows']['validation']:,} for validation; {record['seconds'] / 60:.0f} minutes, "
-        f"{record['hardware']}. The record with the curve is `edge/models/{record['model']}.json`. Data:\n\n{data}"
+        f"{record['hardware']}. The record with the curve is `edge/models/{name}.json`. Data:\n\n{data}"
     )
 
 
@@ -181,7 +187,7 @@ def _tables(found: dict[str, Any], name: str) -> str:
 
 
 def _name(picker: str, own: str) -> str:
-    return f"**{picker}**" if picker.startswith(own) else picker
+    return f"**{picker}**" if picker.split(maxsplit=1)[0] == own else picker
 
 
 def _labelled_row(each: dict[str, Any], own: str) -> str:

@@ -15,6 +15,26 @@ from .strict import suggestion
 _OFF_OF_ON = 0.5  # a user who sets a threshold names `on`; a run then closes at half of it
 
 
+def read_thresholds(text: str, labels: tuple[str, ...]) -> dict[str, float]:
+    """Read `P:0.95,S:0.9`, or one number for all labels.
+
+    Raises
+    ------
+    UsageError
+        A part is neither.
+    """
+    thresholds: dict[str, float] = {}
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        label, separator, number = part.rpartition(":")
+        try:
+            value = float(number)
+        except ValueError:
+            raise UsageError(f'threshold: found {part!r}, wanted LABEL:NUMBER such as "P:0.95,S:0.9"') from None
+        for each in [label.strip()] if separator else labels:
+            thresholds[each] = value
+    return thresholds
+
+
 def thresholds_with(manifest: Manifest, chosen: dict[str, float]) -> dict[str, Threshold]:
     """Replace the manifest's thresholds by those that the user chose.
 

@@ -39,6 +39,7 @@ class LabelTrackers:
         self.labels = [label for label in labels if label in thresholds]
         self.columns = np.array([labels.index(label) for label in self.labels], np.intp)
         """Of the first output, those of the picked labels."""
+        self.takes_all = self.labels == list(labels)
         self.on = np.array([thresholds[label].on for label in self.labels], np.float32)
         """Of the picked labels: below it nothing opens."""
         self._trackers = [

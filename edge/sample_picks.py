@@ -77,10 +77,10 @@ class SamplePicker:
         """Outputs (window, sample, label) of consecutive windows from window `number` on."""
         picks = self.finish() if self._next is not None and number != self._next else []
         self._next, self._clock = number + len(outputs[0]), clock
-        columns = [outputs[0][:, :, self._trackers.columns]]
+        columns = outputs[0] if self._trackers.takes_all else outputs[0][:, :, self._trackers.columns]
         if self._scale:
-            columns.append(outputs[1][:, :, self._offset_columns])
-        for stretch in self._stitcher.push(number, np.concatenate(columns, axis=2)):
+            columns = np.concatenate((columns, outputs[1][:, :, self._offset_columns]), axis=2)
+        for stretch in self._stitcher.push(number, columns):
             picks += self._take(stretch.start, stretch.values, clock, held_back=BEHIND if self._scale else 0)
         return picks
 

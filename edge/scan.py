@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from .aligner import Span
@@ -22,6 +23,7 @@ from .preprocess import Preprocess
 from .session import Session
 from .stations import Station, group_channels, group_stations
 from .time_window import NEVER, within
+from .times import NANOSECONDS
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,16 @@ OnResults = Callable[[list[Result]], None]
 OnBytes = Callable[[int], None]
 
 
+class _Loaded:
+    """A model, ready for stations."""
+
+    def __init__(self, session: Session, options: ScanOptions) -> None:
+        self.session, self.manifest = session, session.manifest
+        self.preprocess = Preprocess(session.manifest)
+        self.thresholds: dict[str, Threshold] = thresholds_with(session.manifest, options.thresholds)
+        self.stride = options.stride or session.manifest.stride_samples
+
+
 class Scanner:
     """Scans archives with one model.
 
@@ -132,6 +144,8 @@ class Scanner:
         The model.
     options
         See `ScanOptions`.
+    for_short
+        Opens another model of the same components, for stations whose data are shorter than a window of the first.
 
     Raises
     ------
@@ -139,25 +153,40 @@ class Scanner:
         A threshold for a label that the model does not have, or channels that are not as many as its inputs.
     """
 
-    def __init__(self, session: Session, options: ScanOptions) -> None:
-        self._session, self._options = session, options
+    def __init__(self, session: Session, options: ScanOptions, for_short: Callable[[], Session] | None = None) -> None:
+        self._options, self._for_short = options, for_short
         _check_channels(session.manifest, options.channels)
-        self._preprocess = Preprocess(session.manifest)
-        self._thresholds: dict[str, Threshold] = thresholds_with(session.manifest, options.thresholds)
-        self._stride = options.stride or session.manifest.stride_samples
+        self._model = _Loaded(session, options)
         self.report = ScanReport()
 
     @property
     def manifest(self) -> Manifest:
         """The model's."""
-        return self._session.manifest
+        return self._model.manifest
+
+    @cached_property
+    def _short_model(self) -> _Loaded | None:
+        return None if self._for_short is None else _Loaded(self._for_short(), self._options)
+
+    def _model_for(self, station: Station, report: StationReport) -> _Loaded:
+        """Choose by how long the station's data are; what is not the first model is told."""
+        model, (start_ns, end_ns) = self._model, station.span_ns
+        span_ns = min(end_ns, self._options.endtime_ns) - max(start_ns, self._options.starttime_ns)
+        seconds, window_s = span_ns / NANOSECONDS, model.manifest.window_samples / model.manifest.sampling_rate
+        if seconds >= window_s or (short := self._short_model) is None:
+            return model
+        report.notes.append(
+            f"picked by {short.manifest.name}: {max(0.0, seconds):.1f} s are less than the {window_s:g} s "
+            f"of a window of {model.manifest.name}"
+        )
+        return short
 
     def index(self, paths: tuple[Path, ...], advance: OnBytes = lambda _: None) -> list[Station]:
         """Find the stations of files and folders; unusable input goes into the report."""
         index: Index = index_paths(paths, advance)
         self.report.problems += index.problems
         self.report.passed_over += index.passed_over
-        components, channels = self._session.manifest.components, self._options.channels
+        components, channels = self.manifest.components, self._options.channels
         if not channels:
             return group_stations(index.traces, components)
         found = group_channels(index.traces, channels, components)
@@ -173,13 +202,14 @@ class Scanner:
         if station.refused is not None:
             self.report.problems.append(f"{_files(station)}: {station.id}: {station.refused}")
             return
+        model = self._model_for(station, report)
         with ExitStack() as stack:
             picker = StationPicker(
-                self._session,
-                self._preprocess,
+                model.session,
+                model.preprocess,
                 station.id,
-                stride=self._stride,
-                thresholds=self._thresholds,
+                stride=model.stride,
+                thresholds=model.thresholds,
                 batch=self._options.batch,
                 executor=self._executor(stack),
             )
@@ -224,7 +254,7 @@ class Scanner:
         if counts.future_packets:
             report.notes.append(f"{counts.future_packets} packets stood alone in the future: dropped")
         for component, why in picker.stream.refused.items():
-            letter = self._session.manifest.components.order[component]
+            letter = self.manifest.components.order[component]
             self.report.problems.append(f"{_files(report.station)}: {report.station.id}: component {letter}: {why}")
 
 

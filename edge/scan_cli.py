@@ -14,6 +14,7 @@ import click
 
 from . import models
 from .archive import require_paths, total_bytes
+from .classify import read_thresholds
 from .detections import Detection
 from .errors import SeisedgeError, UsageError
 from .interrupt import StopSignal
@@ -45,7 +46,12 @@ what was found is kept); 2 the command was wrong; 130 stopped with Ctrl-C (what 
 
 @click.command(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("inputs", nargs=-1, required=True, metavar="FILE|DIR|-...", type=click.Path(path_type=Path))
-@click.option("--model", default=models.DEFAULT, show_default=True, help="Embedded model, or an .onnx artefact.")
+@click.option(
+    "--model",
+    default=None,
+    help=f"Embedded model, or an .onnx artefact.  [default: {models.ARCHIVE}; {models.DEFAULT} for stations with less "
+    "data than its window of 51.2 s]",
+)
 @click.option("--threshold", default="", metavar="LABEL:P,...", help='Such as "P:0.95,S:0.9"; one number is for all.')
 @click.option("--stride", default=None, type=click.IntRange(min=1), help="Samples from window to window.")
 @click.option("--channels", default="", metavar="NSLC,...", help="Input channels of an inversion, in its order.")
@@ -71,7 +77,7 @@ what was found is kept); 2 the command was wrong; 130 stopped with Ctrl-C (what 
 @click.version_option(package_name="seisedge")
 def main(  # noqa: PLR0913, PLR0917 - one parameter per option
     inputs: tuple[Path, ...],
-    model: str,
+    model: str | None,
     threshold: str,
     stride: int | None,
     channels: str,
@@ -86,9 +92,9 @@ def main(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Pick seismic phases in miniSEED files, or in all files below a folder."""
     try:
-        session = OrtSession(models.find_model(model))
+        session = OrtSession(models.find_model(model or models.ARCHIVE))
         options = ScanOptions(
-            thresholds=_read_thresholds(threshold, session.manifest.picked_labels),
+            thresholds=read_thresholds(threshold, session.manifest.picked_labels),
             stride=stride,
             **_read_span(start, end),
             batch=batch,
@@ -96,7 +102,8 @@ def main(  # noqa: PLR0913, PLR0917 - one parameter per option
             channels=tuple(filter(None, (each.strip() for each in channels.split(",")))),
         )
         require_paths(tuple(path for path in inputs if path != STDIN))
-        scanner = Scanner(session, options)
+        for_short = None if model else lambda: OrtSession(models.find_model(models.DEFAULT))
+        scanner = Scanner(session, options, for_short)
         with spooled(inputs, scanner.report.problems.append) as paths:
             code = _scan(scanner, paths, output=output, report=report, plot=plot, quiet=quiet)
     except SeisedgeError as error:
@@ -200,20 +207,6 @@ def _stoppable(update: Callable[[int], None], stop: StopSignal) -> Callable[[int
 def _bar(length: int, label: str, *, quiet: bool) -> AbstractContextManager[_Bar]:
     hidden = quiet or not sys.stderr.isatty()
     return click.progressbar(length=max(length, 1), label=label, file=sys.stderr, hidden=hidden)
-
-
-def _read_thresholds(text: str, labels: tuple[str, ...]) -> dict[str, float]:
-    """`P:0.95,S:0.9`, or one number for all labels."""
-    thresholds: dict[str, float] = {}
-    for part in filter(None, (each.strip() for each in text.split(","))):
-        label, separator, number = part.rpartition(":")
-        try:
-            value = float(number)
-        except ValueError:
-            raise UsageError(f'threshold: found {part!r}, wanted LABEL:NUMBER such as "P:0.95,S:0.9"') from None
-        for each in [label.strip()] if separator else labels:
-            thresholds[each] = value
-    return thresholds
 
 
 def _read_span(start: str | None, end: str | None) -> dict[str, int]:

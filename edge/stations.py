@@ -10,6 +10,7 @@ from seisedge.firmware_bridge import SourceId
 from .archive import Trace
 from .manifest import Components
 from .picks import StationId
+from .times import NANOSECONDS
 
 
 @dataclass
@@ -41,6 +42,15 @@ class Station:
     def size(self) -> int:
         """Bytes of its records."""
         return sum(trace.size for _, trace in self.traces)
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """Times of its first sample and behind its last one, whatever is missing between them; (0, 0) for none."""
+        traces = [trace for _, trace in self.traces if trace.starts]
+        if not traces:
+            return 0, 0
+        ends = [max(each.starts) + round(each.npts[-1] / each.rates[-1] * NANOSECONDS) for each in traces]
+        return min(min(each.starts) for each in traces), max(ends)
 
 
 def station_of(source_id: SourceId) -> StationId:

@@ -64,8 +64,9 @@ class Stitcher:
         for index, window in enumerate(outputs):
             first = (number + index) * self._stride - self._start
             seen = slice(first + self._left, first + self._width - self._right)
-            self._sums[seen] += window[self._left : self._width - self._right]
-            self._counts[seen] += 1
+            sums, counts = self._sums[seen], self._counts[seen]  # views: `self._sums[seen] += …` would copy them back
+            sums += window[self._left : self._width - self._right]
+            counts += 1
             if opens and index == 0:
                 self._sums[: self._left] = window[: self._left]
                 self._counts[: self._left] = 1

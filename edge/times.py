@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 from fractions import Fraction
+from functools import lru_cache
 
 from .errors import UsageError
 
@@ -31,7 +32,13 @@ def format_time(time_ns: int) -> str:
     """ISO 8601 UTC with microseconds and `Z`, rounded to the nearest microsecond."""
     microseconds = (time_ns + _MICROSECOND // 2) // _MICROSECOND
     seconds, fraction = divmod(microseconds, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, timezone.utc).isoformat()[:19]}.{fraction:06d}Z"
+    return f"{_second(seconds)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """Times that are written at once are mostly of the same few seconds."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()[:19]
 
 
 _ISO = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?Z?", flags=re.ASCII)

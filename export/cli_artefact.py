@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 import click
 
+from seisedge.edge.classify import read_thresholds, thresholds_with
 from seisedge.edge.errors import UsageError
 from seisedge.edge.session import OrtSession
 from seisedge.edge.targets import ProcessorTarget
@@ -50,6 +52,7 @@ _LABELLED = click.option("--labelled", type=FILE, help="Labelled windows (.npz a
 @_TARGET
 @_DATA
 @_LABELLED
+@click.option("--threshold", default="", metavar="LABEL:P,...", help="In place of the recipe's: such as P:0.55,S:0.35.")
 @click.option("--version", default="1", show_default=True, help="Version of the weights, for the manifest.")
 @click.option("--training-data", default="not stated", show_default=True, help="For the manifest.")
 @click.option("--licence", default="not stated", show_default=True, help="Of the weights, for the manifest.")
@@ -64,6 +67,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
     target: str,
     data: tuple[Path, ...],
     labelled: Path | None,
+    threshold: str,
     version: str,
     training_data: str,
     licence: str,
@@ -74,6 +78,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
     from .export_job import Job, export_artefact  # noqa: PLC0415
     from .gate import Wanted  # noqa: PLC0415
     from .registry import find  # noqa: PLC0415
+    from .train_job import draft_manifest  # noqa: PLC0415
 
     if (weights is None) == (untrained is None):
         raise UsageError("weights: wanted one of --weights FILE and --untrained SEED")
@@ -81,9 +86,12 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
     network, digest = _network(row, weights, untrained)
     if untrained is not None:
         training_data = f"none: random weights, seed {untrained}"
+    draft = draft_manifest(row)
+    thresholds = thresholds_with(draft, read_thresholds(threshold, draft.picked_labels))
+    recipe = replace(row.recipe, postprocess=replace(row.recipe.postprocess, thresholds=thresholds))
     source = Source(version, digest, training_data, licence, citation)
     wanted = None if precision == "fp32" else Wanted(cast("Precision", precision), _processors(target))
-    job = Job(network, row.recipe, source, wanted, data, labelled, is_trained=untrained is None)
+    job = Job(network, recipe, source, wanted, data, labelled, is_trained=untrained is None)
     with showing_figures():
         outcome = export_artefact(job, output)
     show_checks(outcome.checks)

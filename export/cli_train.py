@@ -112,15 +112,12 @@ def _options(model: Model, path: Path | None, seed: int, steps: int | None) -> T
 
 
 def _run(job: TrainJob, output: Path, length: int) -> None:
+    from .train_table import HEADER, TrainTable  # noqa: PLC0415
+
     click.echo(job.describe())
-    with click.progressbar(length=length, label="training", file=sys.stderr) as bar:
-
-        def advance(row: dict[str, float]) -> None:
-            looked = f", held out {row['validation_loss']:.4f}" if "validation_loss" in row else ""
-            bar.label = f"loss {row['loss']:.4f}{looked}"
-            bar.update(int(row["step"]) - bar.pos)
-
-        job.fit(advance)
+    click.echo(HEADER, err=True)
+    table = TrainTable(length)
+    job.fit(lambda row: click.echo(table.line(row), err=True))
     command = " ".join(["edge-export", *sys.argv[1:]])
     record = job.write(output, command=command)
     for name, value in record.scores.items():

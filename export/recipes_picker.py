@@ -1,11 +1,13 @@
-"""The recipe of this project's own picker."""
+"""The recipes of this project's own picker: its window for live data, and a longer one for archives."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from seisedge.edge.manifest import Budget, Components, Input, Output, Postprocess, Threshold
 from seisedge.edge.steps import Step
 
-from .networks.edge_picker import LABELS, WINDOW
+from .networks.edge_picker import LABELS, LONG_WINDOW, WINDOW
 from .recipe import RESAMPLE, Recipe
 
 RATE = 100.0
@@ -42,4 +44,12 @@ EDGE_PICKER = Recipe(
             not_documented="nothing: it is our own",
         ),
     ),
+)
+
+EDGE_PICKER_LONG = replace(
+    EDGE_PICKER,
+    name="edge-picker-long",
+    window_samples=LONG_WINDOW,
+    stride_samples=512,
+    input=replace(EDGE_PICKER.input, shape=(3, LONG_WINDOW)),
 )

@@ -30,7 +30,7 @@ from .recipes_events import (
     SPECTROGRAM_CNN,
 )
 from .recipes_phasenet import PHASENET
-from .recipes_picker import EDGE_PICKER
+from .recipes_picker import EDGE_PICKER, EDGE_PICKER_LONG
 
 Counted = Literal["trained", "trained and moving statistics"]
 
@@ -93,6 +93,7 @@ _MODELS = (
     Model(EarthquakeCnn, EARTHQUAKE_CNN, 33_795, "trained"),
     Model(SpectrogramCnn, SPECTROGRAM_CNN, 42_072_258, "trained"),
     Model(EdgePicker, EDGE_PICKER, 480_018),
+    Model(EdgePicker, EDGE_PICKER_LONG, 480_018),
 )
 
 REGISTRY: dict[str, Model] = {model.name: model for model in _MODELS}

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS wish (
 );
 """
 _VERSION = 1
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `json.dumps` would make one for each row
 _KNOWN_PER_STREAM = 64
 
 
@@ -132,7 +133,7 @@ class Store:
                 wanting = [each.sink for each in subscriptions if each.wants(entry)]
                 if not wanting:
                     continue
-                body = json.dumps(entry.row, ensure_ascii=False, allow_nan=False)
+                body = _encode(entry.row)
                 cursor = db.execute(
                     "INSERT INTO result (kind, body, content) VALUES (?, ?, ?)", (entry.kind, body, entry.content)
                 )

@@ -161,7 +161,7 @@ class Traces:
             signal = piece.samples.size - onset
             if noise < 1 or signal < 1:
                 continue
-            baseline = float(np.mean(piece.samples[onset - noise : onset], dtype=np.float64))
+            baseline = float(np.add.reduce(piece.samples[onset - noise : onset], dtype=np.float64)) / noise
             if math.isfinite(baseline):
                 _, amplitude = kernels.peak_amplitude(piece.samples, onset, piece.samples.size, baseline)
                 return amplitude, kernels.signal_to_noise(piece.samples, onset, noise, signal)

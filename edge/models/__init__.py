@@ -13,6 +13,8 @@ from seisedge.edge.strict import suggestion
 from seisedge.edge.targets import ProcessorTarget, host_target, runs_by_preference
 
 DEFAULT = "edge-picker"
+ARCHIVE = "edge-picker-long"
+"""What archives are scanned with, where no model is named: its windows are twice as long as those of the default."""
 
 
 def embedded_files() -> dict[str, Path]:

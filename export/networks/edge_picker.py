@@ -23,6 +23,8 @@ from torch.nn import functional
 from .edge_picker_phases import in_phases, phases_of, samples_of
 
 WINDOW = 2560
+LONG_WINDOW = 5120
+"""For archives: an S half a minute behind its P is seen with it, and noise in more surroundings; twice the time."""
 LABELS = ("P", "S")
 LATE = (2, 3)
 """Samples by which each phase is put later than the network says: most of what it learnt from are labels by other

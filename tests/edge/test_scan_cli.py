@@ -22,7 +22,7 @@ import pytest
 from click.testing import CliRunner
 from packets import NANOSECONDS, START_NS
 
-from seisedge.edge import Scanner, ScanOptions
+from seisedge.edge import Scanner, ScanOptions, models
 from seisedge.edge.recorder import Recorder
 from seisedge.edge.scan_cli import main
 from seisedge.edge.session import OrtSession
@@ -430,3 +430,24 @@ def test_a_scanner_reports_a_station_that_was_interrupted(
     (report,) = scanner.report.stations
     assert 0 < report.hours < SECONDS / 3600
     assert report.windows > 0
+
+
+def test_without_a_model_each_station_gets_the_one_for_the_length_of_its_data(tmp_path: Path) -> None:
+    write_station(tmp_path, "LONG", seconds=120)
+    write_station(tmp_path, "SHORT", seconds=40)
+    output = tmp_path / "picks.jsonl"
+    done = edge_scan(tmp_path, "--threshold", "0.01", "--output", output)
+    assert (done.code, done.lines) == (0, [])
+    picks = [json.loads(line) for line in output.read_text().splitlines()]
+    assert {(each["station"], each["model"]) for each in picks} == {
+        ("LONG", models.ARCHIVE),
+        ("SHORT", models.DEFAULT),
+    }
+    note = f"  picked by {models.DEFAULT}: 40.0 s are less than the 51.2 s of a window of {models.ARCHIVE}"
+    assert done.err.splitlines().count(note) == 1
+    span = ["--start", format_time(START_NS), "--end", format_time(START_NS + 45 * NANOSECONDS)]
+    done = edge_scan(tmp_path, "--threshold", "0.01", *span)
+    assert [line.split(":")[1][1:7] for line in done.err.splitlines() if "picked by" in line] == ["45.0 s", "40.0 s"]
+    named = edge_scan(tmp_path, "--model", models.ARCHIVE, "--threshold", "0.01")
+    assert {row["station"] for row in named.rows} == {"LONG"}
+    assert "picked by" not in named.err

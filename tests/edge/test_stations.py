@@ -73,3 +73,14 @@ def test_files_of_a_station_are_named_once() -> None:
     (station,) = group("XX.A..HHZ", "XX.A..HHZ", "XX.A..HHN")
     assert [each.name for each in station.paths] == ["XX.A..HHN.mseed", "XX.A..HHZ.mseed"]
     assert [place for place, _ in station.traces] == [2, 2, 0]
+
+
+def test_the_span_is_that_of_all_components_whatever_is_missing() -> None:
+    (station,) = group("XX.A..HHZ", "XX.A..HHN", "XX.A..HHE")
+    assert station.span_ns == (0, 0)  # no record of it was read
+    for place, each in station.traces:
+        for start_s in (10 + place, 500 + place):
+            each.starts.append(start_s * 10**9)
+            each.npts.append(400)
+            each.rates.append(100.0)
+    assert station.span_ns == (10 * 10**9, (502 + 4) * 10**9)

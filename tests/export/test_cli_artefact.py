@@ -14,6 +14,7 @@ from seisedge.edge.session import OrtSession
 from seisedge.edge.targets import host_target
 from seisedge.export import verify
 from seisedge.export.cli import main
+from seisedge.export.registry import find
 
 HOST = str(host_target())
 OTHER = "arm" if HOST != "arm" else "x86-avx2"
@@ -58,6 +59,17 @@ def test_an_export_is_verified_and_says_what_was_found(fp32: Path) -> None:
 def test_equal_seeds_give_equal_weights(fp32: Path, tmp_path: Path) -> None:
     assert run("export", "spec-cnn", "--untrained", 7, "-o", tmp_path / "again.onnx").exit_code == 0
     assert OrtSession(tmp_path / "again.onnx").digest == OrtSession(fp32).digest
+
+
+def test_thresholds_of_an_evaluation_stand_in_the_artefact(tmp_path: Path) -> None:
+    output = tmp_path / "own.onnx"
+    assert run("export", "spec-cnn", "--untrained", 7, "--threshold", "P:0.55", "-o", output).exit_code == 0
+    found = OrtSession(output).manifest.postprocess.thresholds
+    assert (found["P"].on, found["P"].off) == (0.55, 0.275)
+    assert found["S"] == find("spec-cnn").recipe.postprocess.thresholds["S"]
+    result = run("export", "spec-cnn", "--untrained", 7, "--threshold", "Pg:0.5", "-o", tmp_path / "none.onnx")
+    assert result.exit_code == 2
+    assert "threshold: unknown label 'Pg' of model spec-cnn" in result.stderr
 
 
 @pytest.mark.parametrize("target", [HOST, OTHER, "tensorrt"])

@@ -28,6 +28,7 @@ FACTS: dict[str, tuple[float, int, str, tuple[str, ...]]] = {
     "convnetquake-wenchuan": (100, 3001, "NEZ", ("no event", "unused", "event")),
     "deepquake": (100, 5001, "ZNE", convnetquake.DEEPQUAKE_LABELS),
     "edge-picker": (100, 2560, "ZNE", ("P", "S")),
+    "edge-picker-long": (100, 5120, "ZNE", ("P", "S")),
     "source-inversion": (100, 1500, "0123456789", tuple(f"source {number}" for number in range(10))),
     "earthquake-cnn": (40, 80, "ENZ", seismictorch.EARTHQUAKE_LABELS),
     "spectrogram-cnn": (100, 48_000, "ZXY", seismictorch.SPECTROGRAM_LABELS),
@@ -47,6 +48,7 @@ BUDGETS = {
     "convnetquake-wenchuan": [],
     "source-inversion": [],
     "edge-picker": [0.05],
+    "edge-picker-long": [0.05],
     "earthquake-cnn": [0.00169, 0.013],
     "spectrogram-cnn": [0.01258, 0.0968],
 }
@@ -62,7 +64,7 @@ STATION = StationId("XX", "TEST", "", "HH")
 
 def test_the_facts_are_of_all_rows() -> None:
     assert set(FACTS) == set(BUDGETS) == set(REGISTRY)
-    assert len(REGISTRY) == 19
+    assert len(REGISTRY) == 20
     assert list(seismo_performer.LABELS) == ["P", "S", "noise"]
 
 
