@@ -24,6 +24,9 @@ TOLD = 0.05
 """Of a probability: every window changes the mean a little, for as long as windows cover the pick, and each statement
 is written to disk and sent. The last word has the exact value."""
 
+MEASURED_NS = 2_500_000_000
+"""So far behind a pick the two seconds that are measured have come (see `Traces.measure`)."""
+
 _MAX_KNOWN = 256
 
 Measure = Callable[[Found], dict[str, Any]]
@@ -37,6 +40,8 @@ class Known:
     statement: Statement
     is_restored: bool = False
     """Stated before the last restart, and not found again yet."""
+    measured: dict[str, Any] | None = None
+    """What was measured of it, once all samples for that were there."""
 
 
 class Revisions:
@@ -85,14 +90,16 @@ class Revisions:
             known = self._known(found, named)
             self._open.pop(found.key, None)
             if known is None or not known.statement.is_last:
-                statements.append(self._state(found, known, "final", stamps))
+                statements.append(self._state(found, known, "final", stamps, self._measured(found, known)))
         for found in going_on:
             known = self._known(found, named)
             if known is not None and (known.statement.is_last or not _differs(known.statement, found)):
                 self._open.setdefault(found.key, known)
                 continue
-            statement = self._state(found, known, "provisional", stamps)
-            self._open[found.key] = Known(statement)
+            measured = self._measured(found, known)
+            statement = self._state(found, known, "provisional", stamps, measured)
+            is_whole = until_ns - found.time_ns >= MEASURED_NS
+            self._open[found.key] = Known(statement, measured=measured if is_whole else None)
             statements.append(statement)
         return statements + self._end(present, until_ns)
 
@@ -123,7 +130,20 @@ class Revisions:
         self._adopted[found.key] = best
         return best
 
-    def _state(self, found: Found, known: Known | None, status: Any, stamps: Stamps) -> Statement:  # noqa: ANN401
+    def _measured(self, found: Found, known: Known | None) -> dict[str, Any]:
+        """Measure a result, unless its last statement has it, of the same time and all its samples."""
+        if known is None or known.measured is None or known.statement.time_ns != found.time_ns:
+            return self._measure(found)
+        return known.measured
+
+    @staticmethod
+    def _state(
+        found: Found,
+        known: Known | None,
+        status: Any,  # noqa: ANN401 - a literal of `Status`
+        stamps: Stamps,
+        measured: dict[str, Any],
+    ) -> Statement:
         last = None if known is None else known.statement
         return Statement(
             id=found.key if last is None else last.id,
@@ -136,7 +156,7 @@ class Revisions:
             opened_ns=found.opened_ns,
             probability=found.probability,
             model_digest=found.model_digest,
-            row={**found.row(), **self._measure(found)},
+            row={**found.row(), **measured},
             stamps=stamps,
         )
 

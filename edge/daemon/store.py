@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS wish (
 _VERSION = 1
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `json.dumps` would make one for each row
 _KNOWN_PER_STREAM = 64
+_PRUNED_EVERY = 16  # ends of a stream's results: looking for the oldest costs as much as storing one
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ class Store:
             self._db.close()
             raise
         self.results, self.size = int(count), int(size)
+        self._ended: dict[str, int] = {}
 
     def close(self) -> None:
         """Close the database."""
@@ -137,7 +139,8 @@ class Store:
                 cursor = db.execute(
                     "INSERT INTO result (kind, body, content) VALUES (?, ?, ?)", (entry.kind, body, entry.content)
                 )
-                db.executemany("INSERT INTO delivery VALUES (?, ?)", [(sink, cursor.lastrowid) for sink in wanting])
+                for sink in wanting:
+                    db.execute("INSERT INTO delivery VALUES (?, ?)", (sink, cursor.lastrowid))
                 added, size = added + 1, size + len(body) + len(entry.content or b"")
             db.executemany("INSERT OR REPLACE INTO position VALUES (?, ?)", positions.items())
         self.results, self.size = self.results + added, self.size + size
@@ -148,7 +151,9 @@ class Store:
             return
         values = (each.stream, each.id, each.time_ns, _text_of(each))
         db.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?)", values)
-        if each.is_last:
+        self._ended[each.stream] = self._ended.get(each.stream, 0) + each.is_last
+        if self._ended[each.stream] >= _PRUNED_EVERY:
+            del self._ended[each.stream]
             db.execute(
                 "DELETE FROM known WHERE stream = ?1 AND id NOT IN "
                 "(SELECT id FROM known WHERE stream = ?1 ORDER BY time_ns DESC LIMIT ?2)",

@@ -79,3 +79,23 @@ def test_a_probability_that_hardly_moves_is_told_at_the_end() -> None:
     assert update(revisions, [], [pick(0, 0, 0.66)]) == [(name, 1, "provisional")]  # so far from what was said
     (last,) = revisions.update([pick(0, 0, 0.67)], [], until_ns=PICK.time_ns, stamps=STAMPS)
     assert (last.id, last.status, last.probability) == (name, "final", 0.67)
+
+
+def test_a_pick_is_measured_anew_while_samples_are_missing_and_where_its_time_changes() -> None:
+    measured: list[int] = []
+
+    def measure(found: Found) -> dict[str, Any]:
+        measured.append(found.time_ns - PICK.time_ns)
+        return {"amplitude": float(len(measured))}
+
+    def stated(closed: list[Pick], pending: list[Pick], until_ms: int) -> list[float]:
+        made = revisions.update(closed, pending, until_ns=PICK.time_ns + until_ms * 10**6, stamps=STAMPS)
+        return [each.row["amplitude"] for each in made]
+
+    revisions = Revisions(measure)
+    assert stated([], [pick(0, 0, 0.5)], 2000) == [1.0]
+    assert stated([], [pick(0, 0, 0.6)], 2600) == [2.0]  # the first time not all samples were there
+    assert stated([], [pick(0, 0, 0.7)], 3100) == [2.0]
+    assert stated([], [pick(20, 0, 0.7)], 3600) == [3.0]
+    assert stated([pick(20, 0, 0.8)], [], 25_000) == [3.0]
+    assert measured == [0, 0, 20_000_000]
