@@ -12,6 +12,8 @@ from .manifest import Components
 from .picks import StationId
 from .times import NANOSECONDS
 
+_YEAR_S = 366.0 * 86_400
+
 
 @dataclass
 class Station:
@@ -49,7 +51,9 @@ class Station:
         traces = [trace for _, trace in self.traces if trace.starts]
         if not traces:
             return 0, 0
-        ends = [max(each.starts) + round(each.npts[-1] / each.rates[-1] * NANOSECONDS) for each in traces]
+        # A damaged header may say any rate; what it says of a record's length is not believed beyond a year.
+        lasted = [min(each.npts[-1] / each.rates[-1], _YEAR_S) if each.rates[-1] > 0 else 0.0 for each in traces]
+        ends = [max(each.starts) + round(s * NANOSECONDS) for each, s in zip(traces, lasted, strict=True)]
         return min(min(each.starts) for each in traces), max(ends)
 
 

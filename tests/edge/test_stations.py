@@ -84,3 +84,15 @@ def test_the_span_is_that_of_all_components_whatever_is_missing() -> None:
             each.npts.append(400)
             each.rates.append(100.0)
     assert station.span_ns == (10 * 10**9, (502 + 4) * 10**9)
+
+
+@pytest.mark.parametrize("rate", [1e-300, 0.0, float("nan"), float("inf")])
+def test_an_absurd_rate_makes_no_absurd_span(rate: float) -> None:
+    (station,) = group("XX.A..HHZ")
+    ((_, each),) = station.traces
+    each.starts.append(5)
+    each.npts.append(100)
+    each.rates.append(rate)
+    start_ns, end_ns = station.span_ns
+    assert start_ns == 5
+    assert 5 <= end_ns <= 5 + 366 * 86_400 * 10**9
