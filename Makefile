@@ -128,7 +128,7 @@ train-default: setup $(LIBRARY) ## the embedded pickers anew, in build/train/: t
 			--teacher build/train/first.npz --teacher build/train/second.npz -o build/train/$$name.onnx || exit 1; \
 	done
 	$(BIN)/edge-export export edge-picker-long --weights build/train/edge-picker-long.npz --threshold P:0.55,S:0.35 \
-		-o build/train/edge-picker-long.onnx
+		--version 6000-steps-seed-0 --training-data docs/models/edge-picker-long.md --licence MIT --citation seisedge -o build/train/edge-picker-long.onnx
 	for name in edge-picker edge-picker-long; do for target in x86-vnni x86-avx2 arm; do \
 		$(BIN)/edge-export quantize build/train/$$name.onnx --precision int8 --target $$target \
 			--data $(DATA)/mseed/cx_20140501 --data $(DATA)/mseed/ridgecrest_20190704 \

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, Future
 from seisedge.firmware_bridge import Packet
 
 from .aligner import Aligner, Chunk
+from .classify import thresholds_with
 from .errors import DataError
 from .manifest import Threshold
 from .picks import StationId
@@ -91,6 +92,29 @@ class StationStream:
                 known = self.aligner.known_ns(component)
                 if known is not None:
                     self.cutter.settle(component, index_at(known, self.cutter.rate))
+
+
+class LoadedModel:
+    """A model with what its user chose, ready for stations.
+
+    Parameters
+    ----------
+    thresholds
+        Label → on threshold, for labels whose threshold is not the manifest's.
+    stride
+        Samples from window to window; None for the manifest's.
+
+    Raises
+    ------
+    UsageError
+        A threshold for a label that the model does not have.
+    """
+
+    def __init__(self, session: Session, thresholds: dict[str, float], stride: int | None) -> None:
+        self.session, self.manifest = session, session.manifest
+        self.preprocess = Preprocess(session.manifest)
+        self.stride = stride or session.manifest.stride_samples
+        self.thresholds: dict[str, Threshold] = thresholds_with(session.manifest, thresholds)
 
 
 class StationPicker:

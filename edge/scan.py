@@ -7,19 +7,16 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 from .aligner import Span
 from .archive import Index, index_paths, read_packets
-from .classify import thresholds_with
 from .detections import Detection
 from .errors import UsageError
-from .manifest import Manifest, Threshold
+from .manifest import Manifest
 from .picks import Pick
-from .pipeline import StationPicker
+from .pipeline import LoadedModel, StationPicker
 from .postprocess import Result
-from .preprocess import Preprocess
 from .session import Session
 from .stations import Station, group_channels, group_stations
 from .time_window import NEVER, within
@@ -125,16 +122,6 @@ OnResults = Callable[[list[Result]], None]
 OnBytes = Callable[[int], None]
 
 
-class _Loaded:
-    """A model, ready for stations."""
-
-    def __init__(self, session: Session, options: ScanOptions) -> None:
-        self.session, self.manifest = session, session.manifest
-        self.preprocess = Preprocess(session.manifest)
-        self.thresholds: dict[str, Threshold] = thresholds_with(session.manifest, options.thresholds)
-        self.stride = options.stride or session.manifest.stride_samples
-
-
 class Scanner:
     """Scans archives with one model.
 
@@ -156,7 +143,8 @@ class Scanner:
     def __init__(self, session: Session, options: ScanOptions, for_short: Callable[[], Session] | None = None) -> None:
         self._options, self._for_short = options, for_short
         _check_channels(session.manifest, options.channels)
-        self._model = _Loaded(session, options)
+        self._model = LoadedModel(session, options.thresholds, options.stride)
+        self._short: LoadedModel | None = None
         self.report = ScanReport()
 
     @property
@@ -164,22 +152,22 @@ class Scanner:
         """The model's."""
         return self._model.manifest
 
-    @cached_property
-    def _short_model(self) -> _Loaded | None:
-        return None if self._for_short is None else _Loaded(self._for_short(), self._options)
-
-    def _model_for(self, station: Station, report: StationReport) -> _Loaded:
+    def _model_for(self, station: Station, report: StationReport) -> LoadedModel:
         """Choose by how long the station's data are; what is not the first model is told."""
-        model, (start_ns, end_ns) = self._model, station.span_ns
+        if self._for_short is None:
+            return self._model
+        manifest, (start_ns, end_ns) = self.manifest, station.span_ns
         span_ns = min(end_ns, self._options.endtime_ns) - max(start_ns, self._options.starttime_ns)
-        seconds, window_s = span_ns / NANOSECONDS, model.manifest.window_samples / model.manifest.sampling_rate
-        if seconds >= window_s or (short := self._short_model) is None:
-            return model
+        seconds, window_s = span_ns / NANOSECONDS, manifest.window_samples / manifest.sampling_rate
+        if seconds >= window_s:
+            return self._model
+        if self._short is None:
+            self._short = LoadedModel(self._for_short(), self._options.thresholds, self._options.stride)
         report.notes.append(
-            f"picked by {short.manifest.name}: {max(0.0, seconds):.1f} s are less than the {window_s:g} s "
-            f"of a window of {model.manifest.name}"
+            f"picked by {self._short.manifest.name}: {max(0.0, seconds):.1f} s are less than the {window_s:g} s "
+            f"of a window of {manifest.name}"
         )
-        return short
+        return self._short
 
     def index(self, paths: tuple[Path, ...], advance: OnBytes = lambda _: None) -> list[Station]:
         """Find the stations of files and folders; unusable input goes into the report."""

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from seisedge.edge.classify import thresholds_with
 from seisedge.edge.picks import StationId
-from seisedge.edge.pipeline import StationStream
+from seisedge.edge.pipeline import LoadedModel, StationStream
 from seisedge.edge.postprocess import Result, postprocess_of
-from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.session import Session
 from seisedge.edge.windows import WindowBlock
 from seisedge.firmware_bridge import Packet, SourceId
@@ -26,14 +24,12 @@ Float32 = npt.NDArray[np.float32]
 NANOSECONDS = 1_000_000_000
 
 
-class Model:
+class Model(LoadedModel):
     """A loaded artefact with its settings, shared by the stations of one worker."""
 
     def __init__(self, part: ModelPart, session: Session) -> None:
-        self.part, self.session = part, session
-        self.preprocess = Preprocess(session.manifest)
-        self.stride = part.stride or session.manifest.stride_samples
-        self.thresholds = thresholds_with(session.manifest, part.threshold or {})
+        super().__init__(session, part.threshold or {}, part.stride)
+        self.part = part
 
     @property
     def identity(self) -> tuple[str, ModelPart]:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .edge_picker_phases import in_phases, phases_of, samples_of
+from .edge_picker_phases import PHASES, in_phases, phases_of, samples_of
 
 WINDOW = 2560
 LONG_WINDOW = 5120
@@ -30,7 +30,7 @@ LATE = (2, 3)
 """Samples by which each phase is put later than the network says: most of what it learnt from are labels by other
 pickers, and those are early. Against analysts' labels of the training set: P by 0.015 s, S by 0.027 s (medians)."""
 
-STEP = 4
+STEP = PHASES
 """Samples of a level that become one of the next."""
 
 WIDTHS = (24, 48, 64, 96)
@@ -63,7 +63,7 @@ class _Up(nn.Module):
         self.merge = _Conv(width + had, width)
 
     def forward(self, x: Tensor, level: Tensor) -> Tensor:
-        finer = self.spread(x).unflatten(1, (-1, STEP)).transpose(2, 3).flatten(2)
+        finer = samples_of(self.spread(x))
         merged: Tensor = self.merge(torch.cat((finer, level), dim=1))
         return merged
 

@@ -3,13 +3,14 @@
 Convolutions of a few channels at the full rate are mostly the laying out of their inputs. Here four samples beside each
 other are four channels (`PHASES`; channel c's phase p is channel 4 c + p), so what was at 100 Hz is at 25 Hz with four
 times the channels: a kernel of seven taps is one of three with zeros at its ends. No sample is interleaved on the way,
-for what the last way up gives is in phases already. In int8 a third of the time is saved.
+for what the last way up gives is in phases already. In int8 a quarter of the time is saved.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 PHASES = 4
 
@@ -54,24 +55,18 @@ def samples_of(x: Tensor) -> Tensor:
 
 def in_phases(conv: nn.Conv1d, norm: nn.BatchNorm1d | None = None) -> nn.Conv1d:
     """Make the convolution of phases that gives what a convolution of samples and its normalisation give."""
-    weight, bias = conv.weight.detach(), conv.bias
-    shift = weight.new_zeros(len(weight)) if bias is None else bias.detach()
+    weight: Tensor = conv.weight
+    shift = weight.new_zeros(len(weight)) if conv.bias is None else conv.bias
     if norm is not None:
-        weight, shift = _folded(weight, shift, norm)
+        mean, variance = norm.running_mean, norm.running_var
+        if mean is None or variance is None:
+            raise ValueError("batch normalisation: found no running statistics, wanted those of a training")
+        weight, shift = fuse_conv_bn_weights(weight, shift, mean, variance, norm.eps, norm.weight, norm.bias)
     stride = conv.stride[0]
-    kernel = phase_taps(weight, stride=stride)
+    kernel = phase_taps(weight.detach(), stride=stride)
     made = nn.Conv1d(kernel.shape[1], kernel.shape[0], kernel.shape[2], padding=kernel.shape[2] // 2)
     with torch.no_grad():
         made.weight.copy_(kernel)
         if made.bias is not None:
             made.bias.copy_(shift.repeat_interleave(PHASES // stride))
     return made
-
-
-def _folded(weight: Tensor, shift: Tensor, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """Put the normalisation of evaluation mode into a convolution's weights."""
-    mean, variance = norm.running_mean, norm.running_var
-    if mean is None or variance is None:
-        raise ValueError("batch normalisation: found no running statistics, wanted those of a training")
-    factor = norm.weight.detach() / torch.sqrt(variance + norm.eps)
-    return weight * factor[:, None, None], (shift - mean) * factor + norm.bias.detach()
