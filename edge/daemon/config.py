@@ -22,7 +22,8 @@ else:
 
 MAX_BYTES = 1 << 20
 
-_SETTLING_S = 30.0  # a pick becomes final this long behind its onset
+SETTLING_S = 30.0
+"""A pick becomes final at most this long behind its onset."""
 _RESUMABLE = {"seedlink", "seedlinks", "datalink", "file", "sds"}
 
 
@@ -231,7 +232,7 @@ def _check(config: Config) -> None:
                 raise UsageError(f"station[{number}].models: unknown model {name!r}{hint}")
     _check_numbers(config)
     for number, sink in enumerate(config.sink):
-        most = config.daemon.history_s - _SETTLING_S
+        most = config.daemon.history_s - SETTLING_S
         if isinstance(sink, WaveformSink) and sink.before_s + sink.after_s > most:
             found = f"{sink.before_s + sink.after_s:g} s around a pick"
             raise UsageError(f"sink[{number}]: found {found}, wanted at most daemon.history_s - 30 = {most:g}")

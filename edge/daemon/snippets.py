@@ -1,4 +1,4 @@
-"""Triggered waveforms: the samples around a final pick, wished for when it is stated and cut when the last has come.
+"""Triggered waveforms: the samples around a final pick, wished for when it is stated and cut when all have come.
 
 A wish is stored with its pick, in one transaction, together with the samples that there are at that moment. So a
 process that is killed before the last sample comes goes on with it: with what its source sends again, or with a part.
@@ -59,6 +59,11 @@ class Snippet:
     def wish(self, traces: Traces) -> Wish:
         """Give what a restart needs, with the samples that are there now."""
         return Wish(self.pick, self.start_ns, self.end_ns, self._content(traces))
+
+    def is_whole(self, traces: Traces) -> bool:
+        """Tell whether every channel's samples have come, up to the last and without a hole."""
+        channels = {*traces.channels, *(each.source_id for each in self.past)}
+        return all(traces.are_whole(each, self.start_ns, self.end_ns) for each in channels)
 
     def _content(self, traces: Traces) -> bytes:
         """Give all that is there of the samples, those from before a restart too, as miniSEED."""

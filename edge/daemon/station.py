@@ -30,6 +30,8 @@ class Station:
     source: str = ""
     last_pick: Statement | None = None
     """The newest statement that is not retracted."""
+    wait_ns: int = 0
+    """A waveform whose end has come waits so long, in the station's data, for a packet or a channel that is late."""
     snippets: list[Snippet] = field(default_factory=list[Snippet])
     routes: dict[str, list[tuple[Pipeline, int]]] = field(default_factory=dict[str, "list[tuple[Pipeline, int]]"])
 
@@ -61,11 +63,13 @@ class Station:
         return [Entry("wish", {}, wish=each.wish(self.traces)) for each in self.snippets]
 
     def cut(self, *, since_ns: int | None = None) -> list[Entry]:
-        """Give the triggered waveforms whose last sample has come; of those as old as `since_ns`, what there is."""
+        """Give the triggered waveforms that are whole or past waiting; of those as old as `since_ns`, what there is."""
         due = [
             each
             for each in self.snippets
-            if self.newest_ns >= each.end_ns or (since_ns is not None and each.since_ns <= since_ns)
+            if (since_ns is not None and each.since_ns <= since_ns)
+            or self.newest_ns >= each.end_ns + self.wait_ns
+            or (self.newest_ns >= each.end_ns and each.is_whole(self.traces))
         ]
         for each in due:
             self.snippets.remove(each)

@@ -114,6 +114,11 @@ class Traces:
         """Source identifiers, sorted."""
         return tuple(sorted(self._channels))
 
+    def are_whole(self, source_id: str, start_ns: int, end_ns: int) -> bool:
+        """Tell whether a channel's samples go up to a time without a hole, from `start_ns` or the first one kept."""
+        pieces = list(self.pieces(source_id, start_ns, end_ns))
+        return len(pieces) == 1 and _index(pieces[0], end_ns) <= pieces[0].samples.size
+
     def packets(self) -> list[Packet]:
         """Give all that is kept as packets, ordered by time; how it was cut when it came is forgotten."""
         blocks = (each for held in self._channels.values() for each in held)
@@ -172,7 +177,7 @@ class Traces:
         return next((each for each in self.channels if SourceId.parse(each).component == letter), None)
 
 
-def _index(packet: Packet, time_ns: int) -> int:
+def _index(packet: Packet | Piece, time_ns: int) -> int:
     """Give the first sample of a packet at or behind a time."""
     return max(0, math.ceil((time_ns - packet.starttime_ns) * packet.sampling_rate / NANOSECONDS - 1e-6))
 

@@ -13,7 +13,7 @@ from seisedge.edge.picks import StationId
 from seisedge.edge.session import RUN_ERRORS
 
 from .clock import Clock
-from .config import Config
+from .config import SETTLING_S, Config
 from .figures import Quantiles
 from .inbox import Arrival, Inbox
 from .pipeline import Block, Model, Pipeline
@@ -140,6 +140,7 @@ class Worker:
         part = self._config.station_part(station.id)
         if part is None:
             return
+        station.wait_ns = round(min(part.reorder_wait_s, SETTLING_S) * 1e9)  # history_s leaves room for no more
         for each in self._config.models_of(part):
             model, kept = self._models[each.name], old.get(each.name)
             if kept is not None and kept.model.identity == model.identity:

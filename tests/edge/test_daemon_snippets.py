@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import signal
 import socket
 from pathlib import Path
@@ -14,15 +15,24 @@ import obspy
 import packets
 import pytest
 from daemon_process import daemon_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mosquitto_broker import free_port
 
+from seisedge.edge import StationId
 from seisedge.edge.daemon.config import parse_config
+from seisedge.edge.daemon.results import Stamps, Statement
 from seisedge.edge.daemon.service import Service
+from seisedge.edge.daemon.snippets import Snippet
+from seisedge.edge.daemon.station import Station
+from seisedge.edge.daemon.store import Entry
+from seisedge.edge.daemon.traces import Traces
 from seisedge.edge.times import parse_time
 from seisedge.firmware_bridge import Packet
 from seisedge.firmware_bridge.frame import encode_frame
 
 BEFORE_S, AFTER_S = 5, 30
+PICK_NS = packets.START_NS + 11_500_000_000
 SINK = '[[sink]]\ntype = "waveform"\nfolder = "{folder}/cuts"\nbefore_s = {before}\nafter_s = {after}\n'
 
 
@@ -55,6 +65,40 @@ def assert_whole(path: Path, row: dict[str, Any], sent: list[Packet], hole: tupl
         found[: trace.stats.npts] = np.ma.getdata(trace.data)
         assert not (lacks & ~may_lack).any()
         np.testing.assert_array_equal(found[~lacks], whole[first:stop][~lacks])
+
+
+@settings(deadline=None, max_examples=30)
+@given(late=st.lists(st.integers(0, 4_000), min_size=180, max_size=180))
+def test_a_cut_waits_for_channels_and_packets_that_are_late(late: list[int]) -> None:
+    """However packets overtake each other within the wait, the waveform is whole; and it is cut within the wait."""
+    sent = rig.stream(samples=100, seconds=60)
+    order = sorted(zip(late, sent, strict=True), key=lambda each: each[1].starttime_ns + each[0] * 10**6)
+    entry, newest_ns = cut_from([each[1] for each in order])
+    stream = obspy.read(io.BytesIO(entry.content or b""))
+    assert [trace.stats.npts for trace in stream] == [100 * (BEFORE_S + AFTER_S)] * 3
+    assert newest_ns < PICK_NS + (AFTER_S + 5 + 1) * 10**9
+
+
+def test_a_cut_waits_no_longer_for_a_dead_channel() -> None:
+    died_ns = PICK_NS + 10**9
+    sent = [each for each in rig.stream(seconds=60) if each.source_id[-1] != "Z" or each.starttime_ns < died_ns]
+    entry, newest_ns = cut_from(sent)
+    npts = {trace.stats.channel: trace.stats.npts for trace in obspy.read(io.BytesIO(entry.content or b""))}
+    assert npts == {"HHE": 3500, "HHN": 3500, "HHZ": 600}
+    assert 0 <= newest_ns - (PICK_NS + (AFTER_S + 5) * 10**9) < 10**9
+
+
+def cut_from(sent: list[Packet]) -> tuple[Entry, int]:
+    """Push packets until the waveform around a pick is cut; with the time of the newest sample by then."""
+    name, stamps = StationId("XX", "AAA", "", "HH"), Stamps(0, 0, 0, 0)
+    pick = Statement("00", 0, "final", "pick", name, "P", PICK_NS, PICK_NS, 0.9, "", {}, stamps)
+    station = Station(name, Traces(120.0), wait_ns=5 * 10**9)
+    station.snippets.append(Snippet.around(pick, BEFORE_S, AFTER_S, 0))
+    for packet in sent:
+        station.push(packet, 0)
+        for entry in station.cut():
+            return entry, station.newest_ns
+    raise AssertionError("not cut")
 
 
 def test_a_kill_between_the_pick_and_its_last_sample(tmp_path: Path, tiny_path: Path) -> None:
