@@ -67,10 +67,10 @@ _HEAD = """\
 _CONTINUOUS_HEAD = """
 
 Continuous records of two stations, hours that were not trained on: recall of the consensus picks, and picks per
-station-day that are within 0.5 s of none of them.
+station-day that are within 0.5 s of none of them; at a recall of 0.8 also those that no picker of another family has.
 
-| picker | phase | threshold | recall | unmatched a day | at recall 0.8 | at recall 0.9 |
-|---|---|---:|---:|---:|---:|---:|
+| picker | phase | threshold | recall | unmatched a day | at recall 0.8 | in no other family | at recall 0.9 |
+|---|---|---:|---:|---:|---:|---:|---:|
 """
 _MEMS_HEAD = """
 
@@ -180,7 +180,10 @@ def _tables(found: dict[str, Any], name: str) -> str:
     continuous = [each for each in found["continuous"] if each["set"].startswith("cx_")]
     text = _HEAD.format(labels=found["labels"]) + "\n".join(rows)
     if continuous:
-        text += _CONTINUOUS_HEAD + "\n".join(_continuous_row(each, name) for each in continuous)
+        alone = {(each["picker"], each["set"], each["phase"]): each["by_none"] for each in found["borne_out"]}
+        text += _CONTINUOUS_HEAD + "\n".join(
+            _continuous_row(each, alone.get((each["picker"], each["set"], each["phase"])), name) for each in continuous
+        )
     if mems := [each for each in found["mems"] if "2018" in each["set"]]:
         text += _MEMS_HEAD + "\n".join(_mems_row(each, name) for each in mems)
     return text
@@ -199,8 +202,9 @@ def _labelled_row(each: dict[str, Any], own: str) -> str:
     )
 
 
-def _continuous_row(each: dict[str, Any], own: str) -> str:
-    cells = [_cell(each["unmatched_at_recall"].get(recall), ".0f") for recall in ("0.8", "0.9")]
+def _continuous_row(each: dict[str, Any], alone: float | None, own: str) -> str:
+    at = each["unmatched_at_recall"]
+    cells = [_cell(value, ".0f") for value in (at.get("0.8"), alone, at.get("0.9"))]
     return (
         f"| {_name(each['picker'], own)} | {each['phase']} | {each['threshold']:.2f} | {each['recall']:.3f} | "
         f"{each['unmatched_per_day']:.0f} | {' | '.join(cells)} |"

@@ -63,6 +63,7 @@ class Fixed:
     phases: tuple[str, ...] = ("P", "S")
     grid: tuple[float, ...] = (0.1, 0.5, 0.9)
     is_probability: bool = True
+    family: str = ""
     asked: list[str] = field(default_factory=list[str])
 
     def own_threshold(self, phase: str) -> int:

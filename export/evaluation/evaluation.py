@@ -15,6 +15,7 @@ from .pick_store import PickStore, pick_all
 from .pickers import Check, Picker
 from .results import AlarmResult, ContinuousResult, LabelledResult, alarm_result, continuous_result, labelled_result
 from .sweep import Sweep, best_threshold, sweep
+from .witnesses import BorneOut, Judged, borne_out
 
 _FORMAT = 1
 
@@ -83,6 +84,7 @@ class Results:
     thresholds: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     labelled: list[LabelledResult] = field(default_factory=list[LabelledResult])
     continuous: list[ContinuousResult] = field(default_factory=list[ContinuousResult])
+    borne_out: list[BorneOut] = field(default_factory=list[BorneOut])
     mems: list[AlarmResult] = field(default_factory=list[AlarmResult])
 
     def write(self, path: Path) -> None:
@@ -139,18 +141,17 @@ class Evaluation:
                 scores = alarm_scores(picker, cases, self._picks(picker, cases))
                 results.mems.append(alarm_result(picker.name, cases.name, picker.grid, scores, places.get("P", 0)))
         for cases in plan.continuous:
-            results.continuous += self._continuous(cases, chosen, results.reference)
+            judged = {picker.name: self._judged(picker, cases, chosen[picker.name]) for picker in plan.pickers}
+            results.continuous += _continuous(judged, results.reference)
+            for name, each in judged.items():
+                others = [other for other in judged.values() if other is not each]
+                rows = [borne_out(each, others, phase) for phase in chosen[name]] if others else []
+                results.borne_out += [row for row in rows if row is not None]
         return results
 
-    def _continuous(self, cases: CaseSet, chosen: dict[str, dict[str, int]], reference: str) -> list[ContinuousResult]:
-        swept = {picker.name: self._sweep(picker, cases) for picker in self._plan.pickers}
-        found: list[ContinuousResult] = []
-        for name, each in swept.items():
-            for phase, place in chosen[name].items():
-                at = chosen[reference].get(phase)
-                recall = () if at is None else (swept[reference].score(phase, at).recall,)
-                found.append(continuous_result(each, phase, place, recall))
-        return found
+    def _judged(self, picker: Picker, cases: CaseSet, chosen: dict[str, int]) -> Judged:
+        found = self._picks(picker, cases)
+        return Judged(sweep(picker, cases, found), found, chosen)
 
     def _thresholds(self, picker: Picker) -> dict[str, int]:
         """Phase → place in the picker's grid."""
@@ -177,3 +178,13 @@ class Evaluation:
 def _facts(cases: CaseSet) -> SetFacts:
     labels = {phase: sum(label.phase == phase for case in cases.cases for label in case.labels) for phase in ("P", "S")}
     return SetFacts(cases.name, cases.kind, cases.digest, len(cases.cases), round(cases.days, 4), labels)
+
+
+def _continuous(judged: dict[str, Judged], reference: str) -> list[ContinuousResult]:
+    found: list[ContinuousResult] = []
+    for each in judged.values():
+        for phase, place in each.chosen.items():
+            at = judged[reference].chosen.get(phase)
+            recall = () if at is None else (judged[reference].sweep.score(phase, at).recall,)
+            found.append(continuous_result(each.sweep, phase, place, recall))
+    return found

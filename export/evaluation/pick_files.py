@@ -32,6 +32,11 @@ class FilePicker:
     source: str = field(init=False)
     _rows: dict[str, list[tuple[str, float, int, float]]] = field(init=False, default_factory=dict)
 
+    @property
+    def family(self) -> str:
+        """Its name: what made it is not known."""
+        return self.name
+
     def __post_init__(self) -> None:
         """Read the file.
 

@@ -59,6 +59,11 @@ class Picker(Protocol):
         ...
 
     @property
+    def family(self) -> str:
+        """Pickers of one family err alike: the system that an artefact comes from."""
+        ...
+
+    @property
     def phases(self) -> tuple[str, ...]:
         """Those of P and S that it picks."""
         ...
@@ -105,6 +110,7 @@ class ArtefactPicker:
     def __init__(self, name: str, session: Session, *, stride: int | None = None) -> None:
         self.name, self._session = name, session
         manifest = session.manifest
+        self.family = manifest.system or name
         self.phases = tuple(each for each in PHASES if each in manifest.picked_labels)
         if not self.phases or manifest.task == "event_detection":
             raise UsageError(f"{name}: found a model of {manifest.task}, wanted one that picks P or S")

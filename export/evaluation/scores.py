@@ -74,6 +74,8 @@ class Verdict:
         Labels without a pick.
     passed_over
         Picks within the record where it is not known what is there.
+    false_ns
+        Times of the false ones.
     """
 
     right: tuple[float, ...]
@@ -81,6 +83,7 @@ class Verdict:
     false: tuple[float, ...]
     missed: int
     passed_over: int
+    false_ns: tuple[int, ...] = ()
 
 
 def judge(case: Case, phase: str, onsets: list[Onset], tolerance_s: float) -> Verdict:
@@ -92,13 +95,14 @@ def judge(case: Case, phase: str, onsets: list[Onset], tolerance_s: float) -> Ve
     pairs = match([time for time, _ in onsets], labels, round(tolerance_s * NANOSECONDS))
     taken = {i for i, _ in pairs}
     rest = [onset for i, onset in enumerate(onsets) if i not in taken and case.start_ns <= onset[0] <= case.end_ns]
-    false = [probability for time, probability in rest if case.is_known(phase, time)]
+    false = [onset for onset in rest if case.is_known(phase, onset[0])]
     return Verdict(
         right=tuple(onsets[i][1] for i, _ in pairs),
         residuals_s=tuple((onsets[i][0] - labels[j]) / NANOSECONDS for i, j in pairs),
-        false=tuple(false),
+        false=tuple(probability for _, probability in false),
         missed=len(labels) - len(pairs),
         passed_over=len(rest) - len(false),
+        false_ns=tuple(time for time, _ in false),
     )
 
 

@@ -45,7 +45,7 @@ class StaLta:
 class StaLtaPicker:
     """The recursive STA/LTA of the vertical component, by this project's kernels: P alone."""
 
-    name = "STA/LTA"
+    name = family = "STA/LTA"
     phases = ("P",)
     is_probability = False
     grid = tuple(float(value) for value in np.geomspace(1.5, 40, 34).round(2))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .evaluation import Results
 from .results import AlarmResult, ContinuousResult, Figures, LabelledResult
+from .witnesses import AT_RECALL, BorneOut
 
 _LEAST_LABELS = 5  # of a source or a kind of sensor that gets a column
 
@@ -52,6 +53,8 @@ def tables(results: Results) -> list[Table]:
     for name, phase in _keys(results.continuous):
         rows_ = [each for each in results.continuous if (each.set, each.phase) == (name, phase)]
         found.append(_continuous(rows_, results))
+        if shared := [each for each in results.borne_out if (each.set, each.phase) == (name, phase)]:
+            found.append(_borne_out(shared))
     for name in dict.fromkeys(each.set for each in results.mems):
         found.append(_mems([each for each in results.mems if each.set == name]))
     return found
@@ -168,6 +171,28 @@ def _continuous(rows: list[ContinuousResult], results: Results) -> Table:
                 *(_rate(each.unmatched_at_recall[recall]) for recall in recalls),
             )
             for each in rows
+        ],
+    )
+
+
+def _borne_out(rows: list[BorneOut]) -> Table:
+    named = {name for row in rows for name in row.by}
+    names = [row.picker for row in rows if row.picker in named]
+    names += [name for name in rows[0].by if name not in names and name != rows[0].picker]
+    return Table(
+        f"{rows[0].phase} on continuous {rows[0].set}: who else has the unmatched picks",
+        f"Unmatched picks per station-day at a recall of {AT_RECALL:g}, and how many of them each other picker has "
+        "within 0.5 s at its own threshold. Networks of one family err alike: the last column asks those of others.",
+        ("picker", "threshold", "unmatched", *(f"in {name}" for name in names), "in no other family"),
+        [
+            (
+                row.picker,
+                f"{row.threshold:g}",
+                f"{row.unmatched_per_day:.0f}",
+                *(_rate(row.by.get(name)) for name in names),
+                f"{row.by_none:.0f}",
+            )
+            for row in rows
         ],
     )
 

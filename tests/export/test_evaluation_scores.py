@@ -162,6 +162,26 @@ def test_rates_on_continuous_records_are_per_station_day() -> None:
     assert row.unmatched_at_recall["0.9"] is None
 
 
+def test_unmatched_picks_that_others_have_are_counted() -> None:
+    record = case("a", ("P", 100), ("P", 200), seconds=8640, origin="consensus", unknown=((None, 299, 301),))
+
+    def picking(name: str, *times: float, probability: float = 0.6, family: str = "") -> Fixed:
+        picks = {"a": [("P", at, probability) for at in times], "t": [("P", 10.0, 0.7), ("P", 30.0, 0.2)]}
+        return Fixed(picks, phases=("P",), name=name, family=family or name)
+
+    train = cases(case("t", ("P", 10)), name="train")  # 0.5 is the threshold of each
+    pickers = (
+        picking("first", 100, 200, 300, 400, 500, 600, family="one"),
+        picking("kin", 600, family="one"),
+        picking("second", 400.4, 500.6),
+        picking("weak", 500, 600, probability=0.3),
+    )
+    plan = Plan(pickers, train, (), (cases(record, kind="continuous"),), ())
+    (row,) = Evaluation(plan, PickStore(None)).run("").borne_out
+    assert (row.picker, row.unmatched_per_day, row.by_none) == ("first", 30, 20)
+    assert row.by == {"kin": 10, "second": 10, "weak": 0}
+
+
 def test_components_are_placed_as_the_runtime_places_them() -> None:
     components = SEISMO_PERFORMER.components
     assert places(("1", "2", "Z"), components) == {"1": 0, "2": 1, "Z": 2}
