@@ -36,7 +36,7 @@ NANOSECONDS = 1_000_000_000
 _MAX_SUSPECTS = 64
 _MAX_PENDING = 1 << 15  # packets held per component: six times the wait in single samples at 1000 Hz
 _MAX_LISTED_SPANS = 1000
-_DRIFT_TOLERANCE = 4  # times are taken anew where they left the expected ones by 1/4 of a sample
+DRIFT_TOLERANCE = 4  # times are taken anew where they left the expected ones by 1/4 of a sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +271,7 @@ class Aligner:
                 self._note_restart(component, packet, expected, changed_rate=not same_rate)
             component.sampling_rate = packet.sampling_rate
             component.anchor_ns, component.delivered, component.drift_ns = packet.starttime_ns, 0, 0
-        elif abs(off_ns) > period / _DRIFT_TOLERANCE:
+        elif abs(off_ns) > period / DRIFT_TOLERANCE:
             component.drift_ns += off_ns
         component.delivered += packet.samples.size
         component.expected_ns = (

@@ -11,9 +11,11 @@ import numpy as np
 from seisedge.firmware_bridge import Packet, WireError, encode_records
 from seisedge.firmware_bridge.miniseed_encode import ENCODINGS, Encoding
 
+from .aligner import DRIFT_TOLERANCE
 from .errors import DataError, UsageError
 from .sources.formats import FORMATS, Encoder
 from .strict import suggestion
+from .times import NANOSECONDS
 
 _MINISEED_2, _MINISEED_3 = (".mseed", ".miniseed", ".ms", ".msd"), (".mseed3", ".ms3")
 _SAMPLES = 4096  # of one channel that wait to be written together
@@ -102,12 +104,14 @@ class Recorder:
             self._flush(waiting)
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Write what waits and close the file; one that is empty goes."""
         try:
             for waiting in self._waiting.values():
                 self._flush(waiting)
         finally:
             self._file.close()
+            if not self._size and not self._number:
+                self._path.unlink(missing_ok=True)
 
     def _flush(self, waiting: list[Packet]) -> None:
         if not waiting:
@@ -147,7 +151,11 @@ class Recorder:
 
 
 def _follows(waiting: list[Packet], packet: Packet) -> bool:
-    """Whether a packet goes on where others end, to half a sample, with the same rate, type and flags."""
+    """Whether a packet goes on where others end, with the same rate, type and flags.
+
+    To a quarter of a sample, as the aligner does: beyond half of one, readers see a gap. The steps of a clock that is a
+    little faster than the rate says are smaller so.
+    """
     before = waiting[0]  # counted from the first one, so that small steps cannot add up
     if (before.sampling_rate, before.flags, before.samples.dtype) != (
         packet.sampling_rate,
@@ -156,4 +164,4 @@ def _follows(waiting: list[Packet], packet: Packet) -> bool:
     ):
         return False
     off_ns = packet.starttime_ns - before.time_of(sum(each.samples.size for each in waiting))
-    return abs(off_ns) * packet.sampling_rate < 500_000_000
+    return abs(off_ns) * packet.sampling_rate * DRIFT_TOLERANCE <= NANOSECONDS

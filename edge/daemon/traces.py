@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seisedge import kernels
+from seisedge.edge.aligner import DRIFT_TOLERANCE
 from seisedge.firmware_bridge import Packet, SourceId
 from seisedge.firmware_bridge.packet import span_ns
 
@@ -22,7 +23,6 @@ _MAX_CHANNELS = 12
 _BLOCK_S, _BLOCK_SAMPLES = 16.0, 4096
 _TRIED = 4  # newest blocks that a packet may join on to: datagrams overtake each other
 _MAX_BLOCKS = 1 << 14
-_JITTER = 0.25  # of a sample: as much as a packet may be off and still join on, as in the aligner
 
 Float32 = npt.NDArray[np.float32]
 
@@ -52,7 +52,10 @@ class _Block:
         if packet.starttime_ns >= self.starttime_ns and end_ns <= self.endtime_ns:
             return True  # the first copy counts
         off_ns, size = abs(packet.starttime_ns - self.endtime_ns), self._size + packet.samples.size
-        joins = off_ns * packet.sampling_rate <= NANOSECONDS * _JITTER and packet.sampling_rate == self.sampling_rate
+        joins = (
+            off_ns * packet.sampling_rate * DRIFT_TOLERANCE <= NANOSECONDS
+            and packet.sampling_rate == self.sampling_rate
+        )
         if not joins or size > self._room or packet.samples.dtype != self._data.dtype:
             return False
         if size > self._data.size:
