@@ -119,7 +119,13 @@ def _run(job: TrainJob, output: Path, length: int) -> None:
     table = TrainTable(length)
     job.fit(lambda row: click.echo(table.line(row), err=True))
     command = " ".join(["edge-export", *sys.argv[1:]])
-    record = job.write(output, command=command)
+    with click.progressbar(length=1, file=sys.stderr, label="judging") as bar:
+
+        def judging(done: int, of: int) -> None:
+            bar.length = of
+            bar.update(done - bar.pos)
+
+        record = job.write(output, command=command, judging=judging)
     for name, value in record.scores.items():
         click.echo(f"{name:<28}{value:>10.4f}")
     click.echo(f"{output}: {output.stat().st_size:,} bytes, fp32")

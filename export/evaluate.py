@@ -93,17 +93,6 @@ def score(manifest: Manifest, found: list[Curve], phase: str, threshold: Thresho
     return Score(hits, false_picks, missed, tuple(residuals))
 
 
-def best_threshold(manifest: Manifest, found: list[Curve], phase: str) -> Threshold:
-    """The threshold with the largest F1."""
-    grid = [Threshold(step / 20, step / 40) for step in range(2, 20)]
-    return max(grid, key=lambda each: score(manifest, found, phase, each).f1)
-
-
-def manual(found: list[Curve]) -> list[Curve]:
-    """Those with an analyst's label, and noise."""
-    return [each for each in found if each.window.is_manual or not each.window.arrivals]
-
-
 def _onsets(manifest: Manifest, curve: Curve, phase: str, threshold: Threshold) -> list[float]:
     """Picked samples of one phase."""
     picker = postprocess_of(

@@ -10,14 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from seisedge.edge.classify import thresholds_with
 from seisedge.edge.manifest import Threshold
 from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.session import OrtSession
 
 from .crops import Float32
-from .dataset import LabelledSet
 from .errors import TrainingDataError
-from .evaluate import best_threshold, curves, manual, score
+from .evaluation.cases import CaseSet, only
+from .evaluation.pick_store import PickStore, pick_all
+from .evaluation.pickers import ArtefactPicker, Found
+from .evaluation.scores import Score
+from .evaluation.sweep import best_threshold, sweep
 from .event_scores import EventScore
 from .lessons import maker_of
 from .objectives import objective_of
@@ -32,32 +36,58 @@ Judge = Callable[[Path], tuple[Thresholds, Scores]]
 
 EVENTS = "validation_event_"
 """What the names of an event detector's scores begin with."""
+_MANUAL = "manual"
 _DRAWN = 400
 """Windows that events are judged by: half of them at an arrival."""
 _SYNTHETIC, _SYNTHETIC_SEED = 64, 8128
 _PART = 8
 
 
-def judge_picks(sets: tuple[LabelledSet, LabelledSet]) -> Judge:
-    """Precision, recall, F1 and residual of every picked phase, of all labels and of the analysts' alone."""
+class PicksJudge:
+    """Precision, recall, F1 and residual of every picked phase, of all labels and of the analysts' alone.
 
-    def judge(path: Path) -> tuple[Thresholds, Scores]:
+    As `edge-export evaluate` has them: records go through the runtime's own stream, and thresholds are chosen on the
+    analysts' labels of what was trained on, where there are some.
+
+    Parameters
+    ----------
+    training, validation
+        Records with labels.
+    """
+
+    def __init__(self, training: CaseSet, validation: CaseSet) -> None:
+        origins = {label.origin for case in training.cases for label in case.labels}
+        self._training = only(training, _MANUAL if _MANUAL in origins else None)
+        self._validation = validation
+        self.records = len(self._training.cases) + len(validation.cases)
+        """How many it will pick."""
+
+    def __call__(self, path: Path, advance: Callable[[], None] = lambda: None) -> tuple[Thresholds, Scores]:
+        """Judge an artefact; `advance` is called behind each record."""
         session = OrtSession(path)
-        manifest = session.manifest
-        seen, unseen = (curves(session, each.windows) for each in sets)
-        thresholds = {phase: best_threshold(manifest, seen, phase) for phase in manifest.picked_labels}
-        scores: Scores = {}
-        for phase, threshold in thresholds.items():
-            for name, part in (("validation", unseen), ("validation_manual", manual(unseen))):
-                result = score(manifest, part, phase, threshold)
-                scores[f"{name}_{phase}_f1"] = round(result.f1, 4)
-                scores[f"{name}_{phase}_precision"] = round(result.precision, 4)
-                scores[f"{name}_{phase}_recall"] = round(result.recall, 4)
-                if result.hits:  # otherwise there is none, and JSON has no NaN
-                    scores[f"{name}_{phase}_residual_s"] = round(result.residual_s, 4)
-        return thresholds, scores
+        picker = ArtefactPicker(session.manifest.name, session)
 
-    return judge
+        def pick(cases: CaseSet) -> list[Found]:
+            return pick_all(picker, cases, PickStore(None), advance=lambda _: advance())
+
+        swept = sweep(picker, self._training, pick(self._training))
+        places = {phase: best_threshold(swept.scores(phase)) for phase in picker.phases}
+        found = {case.id: each for case, each in zip(self._validation.cases, pick(self._validation), strict=True)}
+        scores: Scores = {}
+        for name, origin in (("validation", None), ("validation_manual", _MANUAL)):
+            part = only(self._validation, origin)
+            judged = sweep(picker, part, [found[case.id] for case in part.cases])
+            for phase, place in places.items():
+                scores |= _figures(f"{name}_{phase}", judged.score(phase, place))
+        chosen = {phase: picker.grid[place] for phase, place in places.items()}
+        return thresholds_with(session.manifest, chosen), scores
+
+
+def _figures(name: str, score: Score) -> Scores:
+    found = {"f1": score.f1, "precision": score.precision, "recall": score.recall}
+    if score.hits:  # otherwise there is none, and JSON has no NaN
+        found["residual_s"] = score.residual_s
+    return {f"{name}_{what}": round(value, 4) for what, value in found.items()}
 
 
 def judge_events(sets: tuple[tuple[Record, ...], tuple[Record, ...]], options: ExampleOptions) -> Judge:

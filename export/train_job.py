@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ from .artefact import UNQUANTIZED
 from .catalogue import Catalogue, read_catalogue_file
 from .dataset import LabelledSet, read_labelled
 from .errors import TrainingDataError
+from .evaluation.cases import CaseSet
+from .evaluation.labelled_cases import labelled_cases
 from .event_scores import EventScore
 from .held_out import split_records
-from .judges import EVENTS, Judge, judge_events, judge_picks, judge_waveforms
+from .judges import EVENTS, Judge, PicksJudge, judge_events, judge_waveforms
 from .records import Continuous, Record, continuous_records, labelled_records, mems_records
 from .registry import Model
 from .train import Progress, Training
@@ -30,7 +33,10 @@ from .train_options import TrainOptions
 from .trained import Trained, TrainRecord, write_trained
 from .weights import load_weights
 
+Judging = Callable[[int, int], None]
+
 _FILTERS = ("highpass", "bandpass")
+_LABELLED = ("labelled_train.npz", "labelled_val.npz")
 _KEPT = 0.2  # DeepQuake's split
 _REPORT_EVERY, _REPORTS = 100, 50
 
@@ -99,6 +105,7 @@ class TrainJob:
         torch.manual_seed(options.seed)
         self._model, self._options, self._state = model, options, state
         self._preprocess = Preprocess(draft_manifest(model))
+        self._labelled = data.labelled
         self._sets = self._read_labelled(data)
         self._records = tuple(self._records_of(data))
         self._others: tuple[Record, ...] = ()
@@ -132,8 +139,14 @@ class TrainJob:
         often = max(1, min(_REPORT_EVERY, self._options.steps // _REPORTS))
         self._training.run(progress, report_every=often, keep=self._state)
 
-    def write(self, path: Path, *, command: str) -> TrainRecord:
-        """Write the artefact, its weights (`.npz`) and its record (`.json`) beside each other."""
+    def write(self, path: Path, *, command: str, judging: Judging = lambda _done, _of: None) -> TrainRecord:
+        """Write the artefact, its weights (`.npz`) and its record (`.json`) beside each other.
+
+        Parameters
+        ----------
+        judging
+            Called with how many records are judged, and how many there are.
+        """
         trained = Trained(
             model=self._model,
             network=self._training.trained.cpu(),
@@ -145,7 +158,7 @@ class TrainJob:
             data_digests=self._digests,
             windows=self._counts(),
         )
-        record = write_trained(trained, self._judge(), path, command=command)
+        record = write_trained(trained, self._judge(judging), path, command=command)
         if self._model.recipe.task == "event_detection":
             self._write_evaluation(record, path.with_name(f"{path.stem}.eval.json"))
         return record
@@ -171,8 +184,7 @@ class TrainJob:
                     f"{self._model.name}: found no labels, wanted labelled windows, or an archive with its catalogue"
                 )
             return None
-        names = ("labelled_train.npz", "labelled_val.npz")
-        training, validation = (read_labelled(data.labelled / name, self._preprocess) for name in names)
+        training, validation = (read_labelled(data.labelled / name, self._preprocess) for name in _LABELLED)
         if not data.accelerometers:
             return training, validation
         return _accelerometers(training), _accelerometers(validation)
@@ -205,14 +217,23 @@ class TrainJob:
         """Whether the stream steps take the sensor's offset away; else records are laid about zero."""
         return any(step.op in _FILTERS for step in self._preprocess.manifest.steps if step.scope == "stream")
 
-    def _judge(self) -> Judge:
+    def _judge(self, judging: Judging) -> Judge:
         if self._model.recipe.task == "waveform_inversion":
             return judge_waveforms()
         if self._model.recipe.task == "event_detection":
             return judge_events(self._judged_records(), self._options.examples)
         if self._sets is None:
             raise TrainingDataError(f"{self._model.name}: found no labelled windows, wanted some to judge its picks by")
-        return judge_picks(self._sets)
+        judge = PicksJudge(*self._cases(*self._sets))
+        done = count(1)
+        return lambda path: judge(path, lambda: judging(next(done), judge.records))
+
+    def _cases(self, *sets: LabelledSet) -> Iterator[CaseSet]:
+        """Give the labelled sets as records to pick, those that the model takes."""
+        for name, each in zip(_LABELLED, sets, strict=True):
+            taken = {window.id for window in each.windows}
+            found = labelled_cases((self._labelled or Path()) / name)
+            yield dataclasses.replace(found, cases=tuple(case for case in found.cases if case.id in taken))
 
     def _judged_records(self) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
         """Records that were trained on, and others."""

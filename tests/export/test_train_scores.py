@@ -16,7 +16,7 @@ from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.session import OrtSession
 from seisedge.export.dataset import LabelledWindow, read_labelled
 from seisedge.export.errors import TrainingDataError
-from seisedge.export.evaluate import Curve, best_threshold, score
+from seisedge.export.evaluate import Curve, score
 
 MANIFEST = artefacts.tiny_manifest()
 
@@ -85,12 +85,6 @@ def test_scores_count_hits_false_picks_and_misses() -> None:
     assert result.f1 == pytest.approx(2 / 3)
     assert abs(result.precision - 2 / 3) < 1e-9
     assert abs(result.recall - 2 / 3) < 1e-9
-
-
-def test_the_best_threshold_leaves_out_what_is_less_probable() -> None:
-    weak = _curve(_window(), 610)
-    weak.outputs[0][100] = (0.6, 0.2, 0.2)
-    assert best_threshold(MANIFEST, [weak], "P").on > 0.6
 
 
 def test_the_runtime_and_the_trainer_share_their_preprocessing(tiny_session: OrtSession) -> None:
