@@ -20,6 +20,8 @@ from .session import Session
 from .times import index_at
 from .windows import WindowBlock, WindowCutter
 
+_LONGEST_BREAK_NS = 60_000_000_000
+"""A component that ended longer ago says nothing of where another one has to stand."""
 _MOST_RUNNING = 16  # blocks given to an executor and not yet collected: bounds memory
 
 
@@ -82,16 +84,32 @@ class StationStream:
             self._chains[component] = self._runs[component] = None
             return
         chain.start(float(chunk.samples[0]))
-        position = index_at(chunk.starttime_ns, self.cutter.rate)
+        position = index_at(chunk.starttime_ns, self.cutter.rate) - self._lag_beside(component, chunk.starttime_ns)
         self._chains[component] = chain
         self._runs[component] = self.cutter.restart(component, position, chunk.starttime_ns, rate=chain.rate)
 
+    def _lag_beside(self, component: int, time_ns: int) -> int:
+        """Give the lag of the other components, beside which one that begins at a time has to stand.
+
+        Where none goes on, places are those counted from the epoch: a stream that begins anew has no past.
+        """
+        others = (run for place, run in enumerate(self._runs) if place != component and run is not None)
+        beside = next((run for run in others if time_ns - run.end_ns <= _LONGEST_BREAK_NS), None)
+        return 0 if beside is None else beside.lag(self.cutter.rate)
+
     def _settle(self) -> None:
+        lag: int | None = None
         for component, run in enumerate(self._runs):
             if run is None or self.aligner.is_silent(component):
                 known = self.aligner.known_ns(component)
                 if known is not None:
-                    self.cutter.settle(component, index_at(known, self.cutter.rate))
+                    lag = self._newest_lag() if lag is None else lag
+                    self.cutter.settle(component, index_at(known, self.cutter.rate) - lag)
+
+    def _newest_lag(self) -> int:
+        """Give the lag of the component that goes furthest: places up to there are what others lack or have."""
+        newest = max((run for run in self._runs if run is not None), key=lambda run: run.end_ns, default=None)
+        return 0 if newest is None else newest.lag(self.cutter.rate)
 
 
 class LoadedModel:

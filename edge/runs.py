@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from .times import NANOSECONDS
+from .times import NANOSECONDS, index_at, time_at
 
 Float32 = npt.NDArray[np.float32]
 
@@ -71,6 +71,21 @@ class Run:
     def end(self) -> int:
         """Position behind the last sample."""
         return self.first + self.size
+
+    @property
+    def end_ns(self) -> int:
+        """Time behind the last sample."""
+        return self.clock.time_ns(self.end)
+
+    def lag(self, rate: Fraction) -> int:
+        """Samples by which positions at the end have fallen behind times that are counted from the epoch at `rate`.
+
+        A sensor whose clock drifts, or whose rate is not quite the model's, gives fewer or more samples than there are
+        places: after a day of 20 ppm, 173 at 100 Hz.
+        """
+        start_ns = self.clock.starttime_ns
+        phase_ns = start_ns - time_at(index_at(start_ns, rate), rate)
+        return round((self.end_ns - time_at(self.end, rate) - phase_ns) * float(rate) / NANOSECONDS)
 
     def append(self, samples: Float32) -> None:
         """Add samples behind the last one."""
