@@ -36,10 +36,20 @@ class StationStream:
         Samples from window to window.
     reorder_wait_s
         See `Aligner`.
+    absent
+        Components that the station does not have, and that nothing waits for.
     """
 
-    def __init__(self, preprocess: Preprocess, *, stride: int, reorder_wait_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        preprocess: Preprocess,
+        *,
+        stride: int,
+        reorder_wait_s: float = 5.0,
+        absent: frozenset[int] = frozenset(),
+    ) -> None:
         components = len(preprocess.manifest.components.order)
+        self._absent = absent
         self._preprocess = preprocess
         self.aligner = Aligner(components, reorder_wait_s=reorder_wait_s)
         self.cutter = WindowCutter(preprocess.manifest, stride=stride)
@@ -100,7 +110,9 @@ class StationStream:
     def _settle(self) -> None:
         lag: int | None = None
         for component, run in enumerate(self._runs):
-            if run is None or self.aligner.is_silent(component):
+            if component in self._absent:
+                self.cutter.settle(component, max((each.end for each in self._runs if each is not None), default=0))
+            elif run is None or self.aligner.is_silent(component):
                 known = self.aligner.known_ns(component)
                 if known is not None:
                     lag = self._newest_lag() if lag is None else lag

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,11 +144,15 @@ class StationPart:
         Names of models; all where it is left out. An empty list: the station is not picked, but shown.
     reorder_wait_s
         Seconds of data for which a late packet or a silent component is waited for.
+    components
+        Letters of the components that the station has (`Z` of a vertical-only one): nothing waits for others, and they
+        are not taken. Empty for all that the models take.
     """
 
     match: str
     models: tuple[str, ...] | None = None
     reorder_wait_s: float = 5.0
+    components: str = ""
 
 
 @dataclass(frozen=True)
@@ -230,6 +235,9 @@ def _check(config: Config) -> None:
             if name not in known:
                 hint = strict.suggestion(name, known)
                 raise UsageError(f"station[{number}].models: unknown model {name!r}{hint}")
+        if not re.fullmatch("[A-Z0-9]*", station.components):
+            found = station.components
+            raise UsageError(f'station[{number}].components: found {found!r}, wanted letters such as "Z" or "ZNE"')
     _check_numbers(config)
     for number, sink in enumerate(config.sink):
         most = config.daemon.history_s - SETTLING_S

@@ -43,6 +43,7 @@ artefact = "edge-picker"   # an embedded model, or the path of an .onnx artefact
 # match = "CX.PB0?..HH"      # NET.STA.LOC.CH with * and ?
 # models = ["default"]
 # reorder_wait_s = 5.0       # how long (seconds of data) a late packet or a silent component is waited for
+# components = "Z"           # what the station has, e.g. a vertical alone: then nothing waits for the others
 
 # Where results go; one [[sink]] for each. `name` tells sinks of one type apart.
 [[sink]]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from seisedge.edge.errors import UsageError
+from seisedge.edge.manifest import Components
 from seisedge.edge.picks import StationId
 from seisedge.edge.pipeline import LoadedModel, StationStream
 from seisedge.edge.postprocess import Result, postprocess_of
@@ -15,7 +17,7 @@ from seisedge.edge.session import Session
 from seisedge.edge.windows import WindowBlock
 from seisedge.firmware_bridge import Packet, SourceId
 
-from .config import ModelPart
+from .config import ModelPart, StationPart
 from .results import Found, Stamps, Statement
 from .revisions import Revisions
 from .traces import Traces
@@ -35,6 +37,21 @@ class Model(LoadedModel):
     def identity(self) -> tuple[str, ModelPart]:
         """Equal for two that give the same results."""
         return self.session.digest, replace(self.part, artefact="")
+
+    def require_components(self, part: StationPart, where: str) -> None:
+        """Refuse a station that is said to lack what the model needs.
+
+        Raises
+        ------
+        UsageError
+            One line, with the place in the configuration.
+        """
+        components = self.manifest.components
+        lacking = {components.order[place] for place in _absent(components, part.components)}
+        needed = components.order if components.missing == "refuse" else components.required
+        if lacking & set(needed):
+            found = f"{where}.components: found {part.components!r}"
+            raise UsageError(f"{found}, wanted {', '.join(needed)} at least: model {self.part.name} needs them")
 
 
 @dataclass
@@ -57,8 +74,8 @@ class Pipeline:
         Who and by what.
     traces
         The station's recent samples.
-    reorder_wait_s
-        See `Aligner`.
+    part
+        What the configuration says of the station: which components it has, and how long it is waited for them.
     warm_up_s
         Results this soon after a stream's start are marked.
     known
@@ -71,13 +88,14 @@ class Pipeline:
         model: Model,
         traces: Traces,
         *,
-        reorder_wait_s: float,
+        part: StationPart,
         warm_up_s: float,
         known: Sequence[Statement] = (),
     ) -> None:
         self.station, self.model = station, model
         self._traces = traces
-        self._reorder_wait_s = reorder_wait_s
+        self._reorder_wait_s, self._letters = part.reorder_wait_s, part.components
+        self._absent = _absent(model.manifest.components, part.components)
         self._warm_up_ns = round(warm_up_s * NANOSECONDS)
         self._stream_start_ns = 0
         self.arrived_ns = 0
@@ -86,7 +104,9 @@ class Pipeline:
 
     def _open(self) -> None:
         model = self.model
-        self.stream = StationStream(model.preprocess, stride=model.stride, reorder_wait_s=self._reorder_wait_s)
+        self.stream = StationStream(
+            model.preprocess, stride=model.stride, reorder_wait_s=self._reorder_wait_s, absent=self._absent
+        )
         self._postprocess = postprocess_of(
             model.session.manifest,
             self.station,
@@ -95,12 +115,15 @@ class Pipeline:
             stride=model.stride,
         )
 
+    def fits(self, model: Model, part: StationPart) -> bool:
+        """Tell whether a new configuration changes nothing here."""
+        same = (self._reorder_wait_s, self._letters) == (part.reorder_wait_s, part.components)
+        return same and self.model.identity == model.identity
+
     def component_of(self, source_id: SourceId) -> int | None:
-        """Give the place of a channel in the model's order; None for one that it does not take."""
-        components = self.model.session.manifest.components
-        code = source_id.component.upper()
-        letter = code if code in components.order else components.aliases.get(code)
-        return None if letter is None else components.order.index(letter)
+        """Give the place of a channel in the model's order; None for one that is not taken."""
+        place = _place(source_id.component.upper(), self.model.manifest.components)
+        return None if place in self._absent else place
 
     def push(self, component: int, packet: Packet, arrived_ns: int) -> None:
         """Take a packet."""
@@ -150,3 +173,15 @@ class Pipeline:
     def _measure(self, found: Found) -> dict[str, float | bool | None]:
         warming = found.time_ns - self._stream_start_ns < self._warm_up_ns
         return {**self._traces.measure(found), "warm_up": warming}
+
+
+def _absent(components: Components, letters: str) -> frozenset[int]:
+    """Give the components of a model that a station is said not to have; none where nothing is said."""
+    there = {_place(letter, components) for letter in letters}
+    return frozenset(range(len(components.order))) - there if letters else frozenset()
+
+
+def _place(code: str, components: Components) -> int | None:
+    """Give the place of a component's code in a model's order."""
+    letter = code if code in components.order else components.aliases.get(code)
+    return None if letter is None else components.order.index(letter)

@@ -51,7 +51,10 @@ def load_sessions(config: Config) -> dict[str, OrtSession]:
         session = OrtSession(models.find_model(part.artefact))
         session.check_golden()
         sessions[part.name] = session
-        Model(part, session)
+        model = Model(part, session)
+        for number, station in enumerate(config.station):
+            if part in config.models_of(station):
+                model.require_components(station, f"station[{number}]")
     return sessions
 
 

@@ -143,14 +143,14 @@ class Worker:
         station.wait_ns = round(min(part.reorder_wait_s, SETTLING_S) * 1e9)  # history_s leaves room for no more
         for each in self._config.models_of(part):
             model, kept = self._models[each.name], old.get(each.name)
-            if kept is not None and kept.model.identity == model.identity:
+            if kept is not None and kept.fits(model, part):
                 station.pipelines[each.name] = kept
                 continue
             pipeline = Pipeline(
                 station.id,
                 model,
                 station.traces,
-                reorder_wait_s=part.reorder_wait_s,
+                part=part,
                 warm_up_s=self._config.daemon.warm_up_s,
                 known=self._past.known.pop(stream_name(station.id, model.session.digest), ()),
             )

@@ -25,6 +25,9 @@ WRONG = {
     SOURCE + SOURCE: "x.toml: source: found 'day.mseed' twice, wanted distinct names",
     SOURCE + "[[model]]\nname = 'a'\nartefact = 'b'\n[[station]]\nmatch = '*'\nmodels = ['b']": "x.toml: "
     "station[0].models: unknown model 'b', wanted one of a",
+    SOURCE
+    + "[[station]]\nmatch = '*'\ncomponents = 'Z,N'": "x.toml: station[0].components: found 'Z,N', wanted letters "
+    'such as "Z" or "ZNE"',
     SOURCE + "[[sink]]\ntype = 'mqqt'": "x.toml: sink[0].type: unknown kind 'mqqt'; did you mean 'mqtt'?",
     SOURCE + "[[sink]]\ntype = 'csv'": "x.toml: sink[0]: missing key 'path' of a sink of type csv",
     SOURCE + "[[sink]]\ntype = 'csv'\npth = ''": "x.toml: sink[0]: unknown key 'pth'; did you mean 'path'?",

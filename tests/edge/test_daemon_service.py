@@ -16,6 +16,7 @@ from seisedge.edge.daemon.config import parse_config
 from seisedge.edge.daemon.service import Service
 from seisedge.edge.daemon.sinks import SinkError
 from seisedge.edge.daemon.store import Store
+from seisedge.edge.errors import UsageError
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -35,6 +36,28 @@ def test_the_final_picks_are_those_of_the_offline_pipeline(
     rows = rig.rows_of(tmp_path)
     assert rig.published_picks(rows) == rig.wanted_picks(tiny_session, sent)
     assert len(rig.published_picks(rows)) >= 9
+
+
+@pytest.mark.parametrize("said", [False, True])
+def test_nothing_waits_for_components_that_a_station_does_not_have(
+    tmp_path: Path, tiny_path: Path, tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch, *, said: bool
+) -> None:
+    """The picks are those of a station that has a vertical alone, also where horizontals come."""
+    sent = rig.stream()
+    vertical = [each for each in sent if each.source_id.endswith("Z")]
+    rig.feed(monkeypatch, sent if said else vertical)
+    part = '[[station]]\nmatch = "*"\ncomponents = "Z"\n' if said else ""
+    rig.replay(rig.config_of(tmp_path, tiny_path, part))
+    rows = rig.rows_of(tmp_path)
+    wanted = rig.wanted_picks(tiny_session, vertical)
+    assert rig.published_picks(rows) == wanted
+    assert len(wanted) >= 3
+
+
+def test_a_station_that_lacks_what_its_model_needs_is_refused(tmp_path: Path, tiny_path: Path) -> None:
+    text = rig.config_text(tmp_path, tiny_path, '[[station]]\nmatch = "*"\ncomponents = "NE"\n')
+    with pytest.raises(UsageError, match=r"station\[0\].components: found 'NE', wanted Z at least: model tiny needs"):
+        Service(parse_config(text, "x"))
 
 
 def test_a_pick_is_provisional_first_and_every_id_is_closed_once(
@@ -144,6 +167,34 @@ def test_a_reload_goes_on_with_the_same_streams(
     assert set(found) <= set(wanted)
     assert len(found) >= len(wanted) - 3  # the last ones were open when it stopped
     assert len((tmp_path / "picks.csv").read_text(encoding="utf-8").splitlines()) > 1
+
+
+def test_a_reload_says_that_a_station_has_a_vertical_alone(
+    tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its windows no longer wait for the horizontals; a reload that changes nothing keeps the stream."""
+    sent = [each for each in rig.stream() if each.source_id.endswith("Z")]
+    text = rig.config_text(tmp_path, tiny_path)
+    said = text + '[[station]]\nmatch = "*"\ncomponents = "Z"\n'
+
+    async def run() -> None:
+        opened = rig.feed(monkeypatch, sent[:160], live=True)
+        async with rig.live(text) as service:
+            worker = service.workers[0]
+            await rig.until(lambda: opened[0].position == "160")
+            await rig.idle(service)
+            assert worker.windows <= (4000 - 400 - 500) // 10 + 1  # five seconds behind the newest sample
+            (station,) = worker.stations.values()
+            before = station.pipelines["tiny"]
+            assert await service.reload(lambda: parse_config(text, "x"))
+            assert station.pipelines["tiny"] is before
+            assert await service.reload(lambda: parse_config(said, "x"))
+            assert station.pipelines["tiny"] is not before
+            windows = worker.windows
+            opened[0].add(sent[160:164])
+            await rig.until(lambda: worker.windows == windows + 10)
+
+    asyncio.run(run())
 
 
 def zeros(session: OrtSession, windows: Any) -> Any:

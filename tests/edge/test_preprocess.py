@@ -333,3 +333,29 @@ def test_windows_keep_pace_beside_a_dead_component(off_ns: int, died_at: int) ->
         waits_s.append((start_ns + 4 * packets.NANOSECONDS - latest) / packets.NANOSECONDS)
     assert max(waits_s[110:]) < 5.0 + 4.0 + 0.2  # the wait for a late packet, a packet's length, the stride
     assert stream.cutter.windows > 0.9 * 600 * 40
+
+
+@pytest.mark.parametrize("samples", [25, 400])
+def test_windows_are_ready_with_the_last_packet_where_the_others_are_known_to_be_absent(samples: int) -> None:
+    """The same windows as after the wait, and each as soon as its last sample is there."""
+    found: list[list[tuple[int, bytes]]] = []
+    for absent in (frozenset[int](), frozenset((0, 1))):
+        stream = StationStream(Preprocess(spectrogram_manifest()), stride=10, absent=absent)
+        windows = list[tuple[int, bytes]]()
+        for at in range(0, 4000, samples):
+            start_ns = packets.START_NS + at * 10_000_000
+            stream.push(2, packets.packet(counts(4000, "int32")[at : at + samples], start_ns=start_ns))
+            windows += taken(stream)
+            if absent and at >= 1000:  # a stream's first packet waits for earlier ones
+                assert windows[-1][0] * 10 + 400 > 100 * packets.START_NS // packets.NANOSECONDS + at + samples - 10
+        stream.flush()
+        found.append(windows + taken(stream))
+    assert found[0] == found[1]
+    assert len(found[0]) == 361
+
+
+def taken(stream: StationStream) -> list[tuple[int, bytes]]:
+    windows = list[tuple[int, bytes]]()
+    while block := stream.cutter.take(1):
+        windows.append((block.number, block.samples.tobytes()))
+    return windows
