@@ -49,6 +49,15 @@ class Components:
     required: tuple[str, ...]
     missing: Literal["zeros", "refuse"]
 
+    def letter_of(self, code: str) -> str | None:
+        """Give the component that an orientation code stands for; None for one that the network does not take."""
+        return code if code in self.order else self.aliases.get(code)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Those without which a station is refused."""
+        return self.order if self.missing == "refuse" else self.required
+
 
 @dataclass(frozen=True)
 class Input:

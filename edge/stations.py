@@ -99,7 +99,7 @@ def _station(key: StationId, traces: list[Trace], components: Components) -> Sta
     codes = {trace.source_id.component for trace in traces}
     for trace in traces:
         code = trace.source_id.component.upper()
-        letter = code if code in components.order else components.aliases.get(code)
+        letter = components.letter_of(code)
         if letter is None:
             known = ", ".join((*components.order, *components.aliases))
             station.skipped.append(f"{trace.source_id.nslc}: component {code!r} is none of {known}")
@@ -114,9 +114,8 @@ def _station(key: StationId, traces: list[Trace], components: Components) -> Sta
 
 
 def _refusal(present: set[str], components: Components) -> str | None:
-    needed = components.order if components.missing == "refuse" else components.required
-    missing = [letter for letter in needed if letter not in present]
+    missing = [letter for letter in components.needed if letter not in present]
     if not missing:
         return None
     found = ", ".join(sorted(present)) or "none that the model knows"
-    return f"found components {found}, wanted {', '.join(needed)}: {', '.join(missing)} missing"
+    return f"found components {found}, wanted {', '.join(components.needed)}: {', '.join(missing)} missing"

@@ -44,8 +44,6 @@ class LabelledWindow:
         Samples of further arrivals, whose phase is not to be learnt nor to be called noise.
     unlabelled_from
         From this sample on something is there that was not labelled; None where nothing is.
-    is_manual
-        The P label is an analyst's.
     station
         `NETWORK.STATION`; empty where the file does not say.
     is_accelerometer
@@ -58,7 +56,6 @@ class LabelledWindow:
     arrivals: dict[str, float]
     others: tuple[float, ...]
     unlabelled_from: float | None
-    is_manual: bool
     station: str = ""
     is_accelerometer: bool = False
 
@@ -132,7 +129,6 @@ def _windows(
             arrivals={phase: place * scale for phase, place in places.items() if place >= 0},
             others=tuple(float(each) * scale for each in re.findall(r"[\d.]+", row["other_picks"])),
             unlabelled_from=places["P"] * scale if row["s_status"] == "unlabelled" else None,
-            is_manual=row["p_origin"] == "manual",
             station=".".join(filter(None, (row.get("network"), row.get("station")))),
             is_accelerometer=all(each[1:2] in {"", "N"} for each in row["channels"].split(",")),
         )

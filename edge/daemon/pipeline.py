@@ -48,10 +48,11 @@ class Model(LoadedModel):
         """
         components = self.manifest.components
         lacking = {components.order[place] for place in _absent(components, part.components)}
-        needed = components.order if components.missing == "refuse" else components.required
-        if lacking & set(needed):
+        if lacking & set(components.needed):
             found = f"{where}.components: found {part.components!r}"
-            raise UsageError(f"{found}, wanted {', '.join(needed)} at least: model {self.part.name} needs them")
+            raise UsageError(
+                f"{found}, wanted {', '.join(components.needed)} at least: model {self.part.name} needs them"
+            )
 
 
 @dataclass
@@ -183,5 +184,5 @@ def _absent(components: Components, letters: str) -> frozenset[int]:
 
 def _place(code: str, components: Components) -> int | None:
     """Give the place of a component's code in a model's order."""
-    letter = code if code in components.order else components.aliases.get(code)
+    letter = components.letter_of(code)
     return None if letter is None else components.order.index(letter)

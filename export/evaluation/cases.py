@@ -175,12 +175,11 @@ def places(codes: tuple[str, ...], components: Components) -> dict[str, int] | N
     """Give the place of each code in a model's order; None where the runtime would refuse the station."""
     found: dict[str, int] = {}
     for code in codes:
-        letter = code if code in components.order else components.aliases.get(code)
+        letter = components.letter_of(code)
         if letter is not None and (letter == code or letter not in codes):
             found[code] = components.order.index(letter)
-    needed = components.order if components.missing == "refuse" else components.required
     present = {components.order[place] for place in found.values()}
-    return found if present and present.issuperset(needed) else None
+    return found if present and present.issuperset(components.needed) else None
 
 
 def sensor_of(channel: str) -> str:

@@ -33,7 +33,6 @@ def _labelled(**changes: object) -> LabelledSet:
         "arrivals": {"P": 1000.0},
         "others": (),
         "unlabelled_from": None,
-        "is_manual": True,
     }
     return LabelledSet((LabelledWindow(**{**fields, **changes}),), "", {})  # type: ignore[arg-type]  # as above
 

@@ -52,7 +52,7 @@ class Oracle:
 
 
 def labelled(samples: Float32, **arrivals: float) -> LabelledWindow:
-    return LabelledWindow("w", "g", samples, arrivals, (), None, is_manual=True)
+    return LabelledWindow("w", "g", samples, arrivals, (), None)
 
 
 def spiked(npts: int, arrival: int | None, seed: int = 0) -> Float32:

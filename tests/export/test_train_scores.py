@@ -33,9 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _window(**changes: Any) -> LabelledWindow:
     rng = np.random.default_rng(0)
-    window = LabelledWindow(
-        "w", "g", rng.normal(size=(3, 1600)).astype(np.float32), {"P": 600.0, "S": 900.0}, (), None, is_manual=True
-    )
+    window = LabelledWindow("w", "g", rng.normal(size=(3, 1600)).astype(np.float32), {"P": 600.0, "S": 900.0}, (), None)
     return dataclasses.replace(window, **changes)
 
 
