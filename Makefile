@@ -115,9 +115,10 @@ readme: setup ## make the README's tables anew
 cards: setup ## make the models' cards and their lock anew: docs/models/, edge/models/lock.json
 	$(BIN)/python docs/model_cards.py
 
-TRAIN = $(BIN)/edge-export train edge-picker --data $(DATA)/labelled --mems $(DATA)/mems/openeew_int16.npz \
+RECORDS = --data $(DATA)/labelled --mems $(DATA)/mems/openeew_int16.npz \
 	--leave-out 2018_9_25,2020_7_2 --continuous $(DATA)/mseed/cx_20140501,2014-05-01T00:02:00,2014-05-01T08:58:00 \
 	--continuous $(DATA)/mseed/ridgecrest_20190704 --continuous $(DATA)/mseed/salton_20201001
+TRAIN = $(BIN)/edge-export train edge-picker $(RECORDS)
 
 train-default: setup $(LIBRARY) ## the embedded pickers anew, in build/train/: two trainings teach those of each window (hours)
 	mkdir -p build/train
@@ -135,6 +136,19 @@ train-default: setup $(LIBRARY) ## the embedded pickers anew, in build/train/: t
 			--labelled $(DATA)/labelled/labelled_train.npz -o build/train/$$name.int8-$$target.onnx || exit 1; \
 	done; done
 
+# Every row that is not embedded, by the options in docs/models/training/.
+ROWS ?= unet unet-z inception inception-z brnn brnn-z wavenet wavenet-z spec-cnn gpd gpd-original convnetquake \
+	convnetquake-wenchuan deepquake earthquake-cnn spectrogram-cnn source-inversion
+OF_ACCELEROMETERS = earthquake-cnn spectrogram-cnn
+records_of = $(if $(filter source-inversion,$(1)),,$(RECORDS) $(if $(filter $(OF_ACCELEROMETERS),$(1)),--accelerometers))
+
+train-rows: $(ROWS:%=train-%) ## the other rows anew, in export/trained/ (hours; ROWS="unet gpd" for some of them)
+
+train-%: setup $(LIBRARY)
+	@mkdir -p build/train
+	$(BIN)/edge-export train $* $(call records_of,$*) --options docs/models/training/$*.json \
+		--state build/train/$*.pt -o export/trained/$*.onnx
+
 demo: $(VENV)/.demo ## picks of a real record, with a picture: demo/picks.png
 	$(BIN)/python docs/demo.py
 
@@ -143,4 +157,4 @@ demo-daemon: $(VENV)/.demo ## a real record, live, into a daemon on loopback: pi
 
 check: lint types test test-jit test-nojit fuzz test-install ## all that CI runs
 
-.PHONY: train-default fuzz cards bench-quick bench-artefacts help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo demo-daemon check bench-kernels startup firmware-qemu
+.PHONY: train-default train-rows fuzz cards bench-quick bench-artefacts help setup typeview lint format types test test-all test-jit test-nojit kernels firmware test-install bench zoo emulated tensorrt-api memory readme demo demo-daemon check bench-kernels startup firmware-qemu

@@ -94,8 +94,14 @@ def read_labelled(path: Path, preprocess: Preprocess) -> LabelledSet:
     return LabelledSet(windows, hashlib.sha256(path.read_bytes()).hexdigest(), refused)
 
 
-def _columns(manifest: Manifest) -> list[int]:
-    """Where the manifest's components stand in the file, under their own names or those they stand for."""
+def stored_columns(manifest: Manifest) -> list[int]:
+    """Where the manifest's components stand in files of records, under their own names or those they stand for.
+
+    Raises
+    ------
+    TrainingDataError
+        One of them is not there.
+    """
     places = {manifest.components.aliases.get(letter, letter): place for place, letter in enumerate(_STORED_ORDER)}
     if missing := [letter for letter in manifest.components.order if letter not in places]:
         raise TrainingDataError(
@@ -110,7 +116,7 @@ def _windows(
     preprocess: Preprocess,
     refused: dict[str, int],
 ) -> Iterator[LabelledWindow]:
-    columns = _columns(preprocess.manifest)
+    columns = stored_columns(preprocess.manifest)
     rate = preprocess.manifest.sampling_rate
     for index, row in enumerate(rows):
         start, npts, source_rate = (float(arrays[name][index]) for name in ("start", "n", "fs"))

@@ -24,6 +24,7 @@ FAR_S = 1.5
 
 _LOSS_SCALE = 50.0  # an onset fills a hundredth of a window
 _EDGE = 300
+_OFFSETS = 0.4  # of the squared error of the offsets in the loss; upstream sums it over an onset's samples
 _OUTSIDE = 0.1
 """Weight of the background where there are offsets, as upstream; inside a span it is 1 (upstream 5)."""
 
@@ -131,7 +132,7 @@ class SampleObjective:
         labelled = self._of_labels(_margin(found), targets[:, :count], weights[:, :count])
         inside = weights[:, count:]
         errors = ((offsets - targets[:, count:]) ** 2 * inside).sum() / inside.sum().clamp(min=1)
-        return labelled + errors / self.scale
+        return labelled + _OFFSETS * errors
 
     def _of_labels(self, scores: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         if self._is_softmax:
@@ -151,7 +152,7 @@ class SampleObjective:
             return taught
         offset = torch.stack([each[1] for each in said]).mean(dim=0)
         errors = ((scores[1] - offset) ** 2 * mean).sum() / mean.sum().clamp(min=1)
-        return taught + errors / self.scale
+        return taught + _OFFSETS * errors
 
     def probability(self, scores: Scores) -> torch.Tensor:
         """(B, phase, sample)."""

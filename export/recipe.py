@@ -54,9 +54,15 @@ class Recipe:
 
 
 def with_window(manifest: Manifest, width: int) -> Manifest:
-    """Give the manifest with windows of another length, for a network that takes any."""
+    """Give the manifest with windows of another length, for a network that takes any; none of a stream, none blind."""
     shape = tuple(width if size == manifest.window_samples else size for size in manifest.input.shape)
-    return dataclasses.replace(manifest, window_samples=width, input=dataclasses.replace(manifest.input, shape=shape))
+    return dataclasses.replace(
+        manifest,
+        window_samples=width,
+        stride_samples=min(manifest.stride_samples, width),
+        input=dataclasses.replace(manifest.input, shape=shape),
+        postprocess=dataclasses.replace(manifest.postprocess, blinding_samples=(0, 0)),
+    )
 
 
 RESAMPLE = Step("resample", "stream", {"method": "polyphase_kaiser", "start": "first_sample"})

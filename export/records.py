@@ -22,7 +22,7 @@ from seisedge.edge.times import NANOSECONDS, parse_time
 from seisedge.edge.windows import WindowBlock
 
 from .catalogue import Catalogue
-from .dataset import LabelledSet, LabelledWindow
+from .dataset import LabelledSet, LabelledWindow, stored_columns
 from .errors import TrainingDataError
 
 Float32 = npt.NDArray[np.float32]
@@ -210,13 +210,13 @@ def mems_records(path: Path, preprocess: Preprocess, *, left_out: Iterable[str])
     with path.with_name(f"{path.stem}_picks.csv").open(encoding="utf-8", newline="") as text:
         for row in csv.DictReader(text):
             picks.setdefault(row["id"], []).append((row["phase"], float(row["sample"]), int(row["n_models"])))
-    rate = preprocess.manifest.sampling_rate
+    rate, columns = preprocess.manifest.sampling_rate, stored_columns(preprocess.manifest)
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: np.asarray(file[name]) for name in ("samples", "start", "n", "fs", "id")}
     for start, npts, fs, name in zip(*(arrays[key] for key in ("start", "n", "fs", "id")), strict=True):
         if any(str(name).startswith(each) for each in left_out):
             continue
         rows = arrays["samples"][start : start + 3 * npts].reshape(3, -1)
-        samples = preprocess.record(rows, float(fs))
+        samples = preprocess.record(np.ascontiguousarray(rows[columns]), float(fs))
         placed = [(phase, place * rate / float(fs), models) for phase, place, models in picks.get(str(name), [])]
         yield _record(f"mems.{name}", samples, placed, rate)

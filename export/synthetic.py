@@ -22,11 +22,12 @@ _GREEN_SEED = 19990921  # the Green's functions are the same for every set
 _GREEN_SAMPLES = 200
 _MOST_WAVELETS = 4
 _LONGEST_PERIOD, _SHORTEST_PERIOD = 120.0, 30.0  # samples
+_SCALE = 5.0  # of both: brings the sources to a standard deviation of 1, as large as the network's positions
 
 
 @dataclass(frozen=True)
 class SyntheticSet:
-    """Windows float32 (window, sample, station) and (window, sample, source), of the order of 1."""
+    """Windows float32 (window, sample, station) and (window, sample, source), of a standard deviation of about 1."""
 
     stations: Float32
     sources: Float32
@@ -40,7 +41,7 @@ def synthetic_set(count: int, seed: int) -> SyntheticSet:
     spectra = np.fft.rfft(sources, length)
     green = np.fft.rfft(_green_functions(), length)
     stations = np.fft.irfft(np.einsum("nsf,rsf->nrf", spectra, green), length)[..., :SAMPLES]
-    return SyntheticSet(*(each.transpose(0, 2, 1).astype(np.float32) for each in (stations, sources)))
+    return SyntheticSet(*((_SCALE * each).transpose(0, 2, 1).astype(np.float32) for each in (stations, sources)))
 
 
 class SyntheticMaker:

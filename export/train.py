@@ -188,6 +188,9 @@ class Training:
 
     def _update(self, *batch: torch.Tensor) -> float:
         self._module.train()
+        for each in self._module.modules():
+            if isinstance(each, nn.Dropout):
+                each.train(self._options.dropout)
         loss = self._loss_of(*(each.to(self._device) for each in batch)) * self._lesson.loss.scale
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

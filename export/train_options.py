@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from seisedge.edge.manifest import Manifest
 
 _LONG_S = 30.0  # labelled windows are rarely longer: longer examples need something around them
+_EXAMPLE_S = 60.0  # of a window of five minutes most is noise: five times the examples teach more in the same time
 _FILTERS = ("highpass", "bandpass", "demean")
 _FORGOTTEN = 3.0  # times that the average's memory goes into a training
 _CHANGES = (
@@ -110,6 +111,8 @@ class TrainOptions:
         Share of the labelled windows, whole groups with their stations, that is not trained on but looked at.
     check_every, patience
         Steps from look to look, and after how many without a better one the training ends; the best is kept.
+    dropout
+        Whether the network's dropout is on: examples without end need none, and it takes half of the time.
     """
 
     seed: int = 0
@@ -126,6 +129,7 @@ class TrainOptions:
     held_out: float = 0.0
     check_every: int = 0
     patience: int = 0
+    dropout: bool = True
     examples: ExampleOptions = field(default_factory=ExampleOptions)
 
 
@@ -135,9 +139,13 @@ def default_options(manifest: Manifest, steps: int | None = None) -> TrainOption
         return TrainOptions() if steps is None else TrainOptions(steps=steps)
     output = manifest.outputs[0]
     if output.kind == "waveform":
-        return _of_length(TrainOptions(steps=2000, batch=8, learning_rate=1e-3), manifest, steps)
+        # The weights' mean takes what single examples bring; attention to far samples wants many steps.
+        base = TrainOptions(steps=20000, batch=1, learning_rate=2e-3, weight_decay=0.0, dropout=False)
+        return _of_length(base, manifest, steps)
     if output.kind == "sample_probability":
-        return _of_length(TrainOptions(steps=4000, batch=16, learning_rate=1e-3, mined_records=10), manifest, steps)
+        base = TrainOptions(steps=4000, batch=16, learning_rate=1e-3, mined_records=10)
+        width = min(manifest.window_samples, round(_EXAMPLE_S * manifest.sampling_rate))
+        return dataclasses.replace(_of_length(base, manifest, steps), window_samples=width)
     if output.reference_sample is not None:
         base = TrainOptions(steps=6000, batch=256, learning_rate=2e-3, weight_decay=0.01)
         return _of_length(base, manifest, steps)

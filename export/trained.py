@@ -21,7 +21,13 @@ from .weights import save_weights
 
 @dataclass
 class TrainRecord:
-    """How a model came to be: enough to train it again and to know what to expect."""
+    """How a model came to be: enough to train it again and to know what to expect.
+
+    Attributes
+    ----------
+    weights_digest
+        SHA-256 of the weights (`.npz`) that came of it, by which who trains it again knows them.
+    """
 
     model: str
     command: str
@@ -30,6 +36,7 @@ class TrainRecord:
     windows: dict[str, int]
     versions: dict[str, str]
     hardware: str
+    weights_digest: str
     seconds: float = 0.0
     curve: list[dict[str, float]] = field(default_factory=list)
     scores: dict[str, float] = field(default_factory=dict)
@@ -93,6 +100,7 @@ def write_trained(trained: Trained, judge: Judge, path: Path, *, command: str) -
         windows=trained.windows,
         versions=tool_versions(),
         hardware=f"{platform.machine()}, {torch.get_num_threads()} thread(s)",
+        weights_digest=source.weights_digest,
         seconds=round(trained.seconds, 1),
         curve=trained.curve,
         scores=scores,

@@ -19,4 +19,5 @@ def test_the_tables_are_those_of_the_generator() -> None:
 def test_every_make_target_that_the_readme_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"(?:`|\$ )make ([a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8")):
-        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+        family = re.sub(r"-.*", "-%", target)  # train-unet is made by the rule of train-%
+        assert re.search(rf"^({target}|{family}):", makefile, flags=re.MULTILINE), target

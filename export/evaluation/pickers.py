@@ -16,6 +16,8 @@ from seisedge.edge.classify import thresholds_with
 from seisedge.edge.errors import UsageError
 from seisedge.edge.postprocess import Postprocess, postprocess_of
 from seisedge.edge.preprocess import Preprocess
+from seisedge.edge.time_window import within
+from seisedge.edge.times import NANOSECONDS
 from seisedge.edge.windows import WindowBlock
 
 from .cases import Case, places
@@ -28,6 +30,8 @@ PHASES = ("P", "S")
 GRID = (0.02, 0.05, *(round(0.05 * step, 2) for step in range(2, 20)), 0.975, 0.99, 0.995, 0.999)
 """Thresholds of probabilities; a run closes at half of each, as for `edge-scan --threshold`."""
 _BATCH = 128
+_BEHIND_S = 10.0
+"""Behind what is judged picks may still be open, or be too near to others."""
 
 
 Check = Callable[[], None]
@@ -119,6 +123,9 @@ class ArtefactPicker:
         self._stride = stride or manifest.stride_samples
         self._preprocess = Preprocess(manifest)
         self._margin_s = (manifest.window_samples + self._stride) / manifest.sampling_rate + 1.0
+        blind = manifest.postprocess.blinding_samples[0]
+        behind_s = (manifest.window_samples - blind + self._stride) / manifest.sampling_rate + _BEHIND_S
+        self._behind_ns = round(min(self._margin_s, behind_s) * NANOSECONDS)
         self.source = session.digest
         self.digest = hashlib.sha256(f"{session.digest} {self._stride} {self.grid}".encode()).hexdigest()
 
@@ -131,7 +138,10 @@ class ArtefactPicker:
         makers = [self._postprocess(case.station, on) for on in self.grid]
         stream = StationStream(self._preprocess, stride=self._stride)
         for place, packet in case.traces.packets(where, self._margin_s):
-            stream.push(place, packet)
+            needed = within(packet, packet.starttime_ns, case.end_ns + self._behind_ns)
+            if needed is None:
+                continue
+            stream.push(place, needed)
             while stream.cutter.ready >= _BATCH and (block := stream.cutter.take(_BATCH)):
                 check()
                 self._infer(block, makers, found)

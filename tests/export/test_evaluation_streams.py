@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import artefacts
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +20,7 @@ from shared_data import SHARED, needs_shared
 from seisedge.edge import OrtSession, Packet, Pick, Preprocess, StationPicker, models
 from seisedge.edge.classify import thresholds_with
 from seisedge.edge.errors import UsageError
+from seisedge.edge.manifest import Input
 from seisedge.edge.scan import Scanner, ScanOptions
 from seisedge.export.errors import TrainingDataError
 from seisedge.export.evaluation.archive_cases import archive_cases
@@ -26,6 +30,7 @@ from seisedge.export.evaluation.labelled_cases import labelled_cases, mems_cases
 from seisedge.export.evaluation.pick_files import FilePicker
 from seisedge.export.evaluation.pickers import ArtefactPicker
 from seisedge.export.evaluation.sta_lta import StaLtaPicker
+from seisedge.export.recipes_phasenet import PHASENET
 from seisedge.export.records import Continuous
 
 
@@ -92,6 +97,41 @@ def test_at_every_threshold_picks_are_those_of_the_station(folder: Path, tiny: O
                 assert mine == _picks(case, tiny, on, pieces=7)
             count += len(mine)
     assert count > 20
+
+
+class _Blind:
+    """A session of a network whose windows are much longer than what is used of them, at their end."""
+
+    def __init__(self) -> None:
+        recipe = dataclasses.replace(
+            PHASENET["unet-z"],
+            window_samples=900,
+            stride_samples=50,
+            input=Input("waveform", (1, 900), "float32", "any"),
+            postprocess=dataclasses.replace(PHASENET["unet-z"].postprocess, blinding_samples=(830, 20)),
+        )
+        self.manifest, self.digest, self.windows = artefacts.tiny_manifest(recipe), "0" * 64, 0
+
+    def run(self, inputs: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+        self.windows += len(inputs)
+        strength = 1 - np.exp(-np.abs(inputs) / 5)
+        return [np.concatenate((1 - strength, strength, strength * strength), axis=1).transpose(0, 2, 1)]
+
+
+def test_what_only_shows_behind_a_record_is_not_looked_at(folder: Path) -> None:
+    blind, whole = _Blind(), _Blind()
+    picker = ArtefactPicker("blind", cast("OrtSession", blind))
+    count = 0
+    for case in labelled_cases(folder / "labelled_val.npz").cases[:3]:
+        found = picker.pick(case)
+        for number, on in enumerate(picker.grid[4:20], 4):
+            wanted = _picks(case, cast("OrtSession", whole), on, pieces=1)
+            mine = sorted((phase, *onset) for phase in picker.phases for onset in found[phase][number])
+            judged = [[each for each in part if case.start_ns <= each[1] <= case.end_ns] for part in (mine, wanted)]
+            assert judged[0] == judged[1]
+            count += len(judged[0])
+    assert count > 20
+    assert 0 < blind.windows < 0.7 * whole.windows / 16
 
 
 def test_the_first_and_the_last_sample_are_seen_by_whole_windows(folder: Path, tiny: OrtSession) -> None:

@@ -87,6 +87,18 @@ def test_offsets_are_learnt_where_they_count_alone() -> None:
     assert float(objective.loss((scores, right + 0.5), target, weight)) > 1e-3
 
 
+def test_offsets_weigh_as_much_as_labels_where_nothing_is_known_yet() -> None:
+    """Upstream's weight is larger still; a fiftieth of this left picks anywhere within the labels' two seconds."""
+    objective = _objective("unet")
+    crop = _crop(3000, ("P", 300.0), ("S", 400.0))
+    target, weight = (torch.from_numpy(each)[None] for each in objective.target(crop))
+    nothing = torch.zeros((1, 2, 2, 3000))
+    right, zero = target[:, 2:], torch.zeros((1, 2, 3000))
+    labels = float(objective.loss((nothing, right), target, weight))
+    offsets = float(objective.loss((nothing, zero), target, weight)) - labels
+    assert labels / 2 < offsets < labels * 4
+
+
 # A phase at the reference sample
 
 

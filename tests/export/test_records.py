@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,29 @@ def test_pieces_of_an_archive_lie_within_the_bounds_and_hold_the_agreed_picks(pr
         vertical = np.abs(record.samples[0])
         before, behind = vertical[int(place) - 100 : int(place) - 20], vertical[int(place) : int(place) + 80]
         assert behind.max() > before.max()
+
+
+@pytest.mark.parametrize("name", ["edge-picker", "unet", "unet-z", "gpd", "spectrogram-cnn"])
+def test_records_of_mems_sensors_have_the_components_that_the_model_wants(name: str, tmp_path: Path) -> None:
+    """They are stored as Z, N, E."""
+    manifest = draft_manifest(find(name))
+    manifest = dataclasses.replace(manifest, steps=tuple(each for each in manifest.steps if each.scope == "window"))
+    level = {"Z": 100, "N": 200, "E": 300}
+    stored = np.repeat(np.array(list(level.values()), np.int16)[:, np.newaxis], 50, axis=1)
+    np.savez(
+        tmp_path / "mems.npz",
+        samples=stored.ravel(),
+        start=np.array([0]),
+        n=np.array([50]),
+        fs=np.array([manifest.sampling_rate]),
+        id=np.array(["a"]),
+    )
+    (tmp_path / "mems_picks.csv").write_text("id,phase,sample,n_models\n")
+    (record,) = mems_records(tmp_path / "mems.npz", Preprocess(manifest), left_out=())
+    names = [manifest.components.aliases.get(each, each) for each in "ZNE"]
+    assert record.samples[:, 0].tolist() == [
+        dict(zip(names, level.values(), strict=True))[each] for each in manifest.components.order
+    ]
 
 
 @needs_shared

@@ -112,6 +112,18 @@ def test_the_command_leaves_an_artefact_that_gives_what_its_task_gives(name: str
     assert {type(each) for each in results} == {RESULT[session.manifest.task]}
 
 
+def test_a_network_of_any_length_is_trained_on_shorter_windows_than_it_is_run_on(folder: Path, tmp_path: Path) -> None:
+    output, options = tmp_path / "trained.onnx", tmp_path / "options.json"
+    options.write_text('{"batch": 2, "mined_records": 1, "window_samples": 400}')
+    command = ["train", "unet-z", "--data", str(folder), "--steps", "2", "--options", str(options), "-o", str(output)]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    manifest = OrtSession(output).manifest
+    recipe = find("unet-z").recipe
+    assert manifest.window_samples == recipe.window_samples
+    assert manifest.postprocess.blinding_samples == recipe.postprocess.blinding_samples
+
+
 def _small(folder: Path) -> Path:
     path = folder / "options.json"
     path.write_text('{"batch": 2, "mined_records": 1}')
@@ -220,9 +232,24 @@ def test_the_average_forgets_within_a_short_training() -> None:
     assert default_options(manifest, 100).average == pytest.approx(0.97)
     assert default_options(manifest).average == pytest.approx(0.999)
     assert default_options(draft_manifest(find("edge-picker")), 100) == TrainOptions(steps=100)
+    assert default_options(draft_manifest(find("unet"))).window_samples == 600  # a minute of its five
+    assert default_options(draft_manifest(find("deepquake"))).window_samples == 0
 
 
 def test_a_set_without_events_is_refused(tmp_path: Path) -> None:
     folder = write_labelled(tmp_path, count=1)  # noise
     with pytest.raises(TrainingDataError, match="found no arrival to learn in 1"):
         _training("gpd", folder)
+
+
+@pytest.mark.parametrize("dropout", [True, False])
+def test_dropout_is_on_where_it_is_wanted(*, dropout: bool, folder: Path) -> None:
+    manifest = draft_manifest(find("earthquake-cnn"))
+    torch.manual_seed(0)
+    options = dataclasses.replace(WHOLE, steps=2, mine_every=0, dropout=dropout)
+    network = find("earthquake-cnn").build()
+    training = Training(network, Preprocess(manifest), _records(manifest, folder), options)
+    training.run()
+    modes = {each.training for each in network.modules() if isinstance(each, torch.nn.Dropout)}
+    assert modes == {dropout}
+    assert network.training
