@@ -22,7 +22,8 @@ import click
 from .daemon.config import Config, SourcePart, read_config
 from .daemon.config_text import config_text
 from .daemon.log import set_up_log
-from .daemon.service import Service, load_sessions
+from .daemon.service import Service
+from .daemon.sessions import load_sessions
 from .daemon.sink_config import FileSink
 from .daemon.sinks import open_sink
 from .errors import SeisedgeError, UsageError

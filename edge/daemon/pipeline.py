@@ -98,7 +98,7 @@ class Pipeline:
         self._reorder_wait_s, self._letters = part.reorder_wait_s, part.components
         self._absent = _absent(model.manifest.components, part.components)
         self._warm_up_ns = round(warm_up_s * NANOSECONDS)
-        self._stream_start_ns = 0
+        self._stream_starts_ns = (0, 0)  # of the one before, of this one
         self.arrived_ns = 0
         self.revisions = Revisions(self._measure, known)
         self._open()
@@ -151,12 +151,13 @@ class Pipeline:
     def give(self, block: Block, outputs: list[Float32], inferred_ns: int) -> list[Statement]:
         """Take the network's outputs of a block."""
         windows = block.windows
+        if windows.clock.starttime_ns != self._stream_starts_ns[1]:
+            self._stream_starts_ns = self._stream_starts_ns[1], windows.clock.starttime_ns
         closed = self._postprocess.push(windows.number, windows.clock, outputs)
         pending = self._postprocess.pending()
         if not closed and not pending and self.revisions.is_idle:
             return []
         last = (windows.number + windows.count - 1) * self.model.stride + self.model.session.manifest.window_samples - 1
-        self._stream_start_ns = windows.clock.starttime_ns
         sample_ns = windows.clock.time_ns(last)
         stamps = Stamps(sample_ns, block.arrived_ns, block.ready_ns, inferred_ns)
         return self.revisions.update(closed, pending, until_ns=sample_ns, stamps=stamps)
@@ -172,8 +173,9 @@ class Pipeline:
         return [*statements, *self.revisions.close()]
 
     def _measure(self, found: Found) -> dict[str, float | bool | None]:
-        warming = found.time_ns - self._stream_start_ns < self._warm_up_ns
-        return {**self._traces.measure(found), "warm_up": warming}
+        before_ns, start_ns = self._stream_starts_ns
+        began_ns = start_ns if found.time_ns >= start_ns else before_ns  # a gap closes what is older than it
+        return {**self._traces.measure(found), "warm_up": found.time_ns - began_ns < self._warm_up_ns}
 
 
 def _absent(components: Components, letters: str) -> frozenset[int]:

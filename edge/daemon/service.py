@@ -10,9 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from seisedge.edge import models
 from seisedge.edge.errors import SeisedgeError, UsageError
-from seisedge.edge.session import OrtSession
 
 from .clock import Clock, SystemClock
 from .config import Config, read_address
@@ -24,6 +22,7 @@ from .outbox import Outbox
 from .pipeline import Model
 from .publisher import Publisher
 from .server import StatusServer
+from .sessions import load_sessions, with_history
 from .sink_config import Sink, WaveformSink
 from .sinks import open_sink
 from .store import Subscription
@@ -36,26 +35,6 @@ _POSITIONS_EVERY = 5  # ticks
 _GIVE_UP_EVERY = 60  # ticks
 _PATIENCE_NS = 3_600_000_000_000  # for the last sample of a triggered waveform; then what there is must do
 OUTBOX_NAME = "outbox.sqlite"
-
-
-def load_sessions(config: Config) -> dict[str, OrtSession]:
-    """Load each model once, and run its golden input: a device that computes something else is found here.
-
-    Raises
-    ------
-    SeisedgeError
-        The artefact is not there, damaged, for other processors, or gives other numbers.
-    """
-    sessions: dict[str, OrtSession] = {}
-    for part in config.model:
-        session = OrtSession(models.find_model(part.artefact))
-        session.check_golden()
-        sessions[part.name] = session
-        model = Model(part, session)
-        for number, station in enumerate(config.station):
-            if part in config.models_of(station):
-                model.require_components(station, f"station[{number}]")
-    return sessions
 
 
 class Service:
@@ -72,10 +51,12 @@ class Service:
     """
 
     def __init__(self, config: Config, *, clock: Clock | None = None, until_end: bool = False) -> None:
-        self.config, self.clock = config, clock or SystemClock()
+        self.clock = clock or SystemClock()
         self.started_ns = self.clock.monotonic_ns()
         self._until_end = until_end
         self.sessions = load_sessions(config)
+        self._written = config
+        self.config = config = with_history(config, self.sessions)
         self.outbox = Outbox(
             Path(config.daemon.state) / OUTBOX_NAME,
             max_results=config.outbox.max_results,
@@ -145,9 +126,11 @@ class Service:
         go on undisturbed.
         """
         try:
-            config = read()
+            written = read()
+            _require_same(self._written, written)
+            sessions = await asyncio.to_thread(load_sessions, written)
+            config = with_history(written, sessions, least_s=self.config.daemon.history_s)
             _require_same(self.config, config)
-            sessions = await asyncio.to_thread(load_sessions, config)
             changed = [each for each in config.sink if self._parts.get(each.label) != each]
             for part in config.source:
                 require_possible(part)
@@ -159,7 +142,7 @@ class Service:
         for each in opened.values():
             each.close()  # they open when they deliver; this one only had to be possible
         self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={self.clock.monotonic_ns() // 1000}")
-        self.sessions = sessions
+        self.sessions, self._written = sessions, written
         await self._swap(config)
         self.reloads += 1
         self.last_reload_problem = ""

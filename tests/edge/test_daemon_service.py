@@ -9,6 +9,7 @@ from typing import Any
 
 import daemon_rig as rig
 import numpy as np
+import packets
 import pytest
 
 from seisedge.edge import OrtSession
@@ -17,6 +18,7 @@ from seisedge.edge.daemon.service import Service
 from seisedge.edge.daemon.sinks import SinkError
 from seisedge.edge.daemon.store import Store
 from seisedge.edge.errors import UsageError
+from seisedge.edge.times import parse_time
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -361,3 +363,23 @@ def test_a_sink_that_fails_holds_up_no_other(
     service = rig.replay(rig.config_of(tmp_path, tiny_path, more))
     assert rig.published_picks(rig.rows_of(tmp_path)) == rig.wanted_picks(tiny_session, sent)
     assert service.deliveries["broken"].counts.failures > 0
+
+
+def test_what_a_gap_closes_is_not_marked_as_the_start_of_the_stream_behind_it(
+    tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gap = [packets.START_NS + round(second * 1e9) for second in (43.5, 54)]
+    sent = [each for each in rig.stream(bursts=(41.5, 57.5)) if not gap[0] <= each.starttime_ns < gap[1]]
+    rig.feed(monkeypatch, sent)
+    text = rig.config_text(tmp_path, tiny_path).replace("[daemon]", "[daemon]\nwarm_up_s = 10.0")
+    rig.replay(parse_config(text, "x"))
+    final = [row for row in rig.rows_of(tmp_path) if row["status"] == "final"]
+    marks: dict[bool, list[bool]] = {True: [], False: []}
+    for row in final:
+        behind = parse_time(row["time"]) - packets.START_NS
+        if behind > 20_000_000_000:
+            marks[behind > 50_000_000_000].append(row["warm_up"])
+    assert marks[False]
+    assert not any(marks[False])
+    assert marks[True]
+    assert all(marks[True][:1])

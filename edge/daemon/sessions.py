@@ -1,0 +1,55 @@
+"""The models that a configuration names, loaded; and the seconds of data that they need to look back on."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+from seisedge.edge import models
+from seisedge.edge.session import OrtSession
+
+from .config import Config
+from .pipeline import Model
+from .sink_config import WaveformSink
+
+_LOG = logging.getLogger("seisedge.daemon")
+
+
+def load_sessions(config: Config) -> dict[str, OrtSession]:
+    """Load each model once, and run its golden input: a device that computes something else is found here.
+
+    Raises
+    ------
+    SeisedgeError
+        The artefact is not there, damaged, for other processors, or gives other numbers.
+    """
+    sessions: dict[str, OrtSession] = {}
+    for part in config.model:
+        session = OrtSession(models.find_model(part.artefact))
+        session.check_golden()
+        sessions[part.name] = session
+        model = Model(part, session)
+        for number, station in enumerate(config.station):
+            if part in config.models_of(station):
+                model.require_components(station, f"station[{number}]")
+    return sessions
+
+
+def with_history(config: Config, sessions: dict[str, OrtSession], *, least_s: float = 0.0) -> Config:
+    """Give the configuration with a `history_s` that is enough for its models, and at least `least_s`.
+
+    A pick is final when no later window has its sample. Until then its triggered waveform must be in memory, and a
+    restart must be able to go back by the windows that had it.
+    """
+    waveforms = [each for each in config.sink if isinstance(each, WaveformSink)]
+    around_s = max((each.before_s + each.after_s for each in waveforms), default=0.0)
+    history_s = max(config.daemon.history_s, least_s)
+    for part in config.model:
+        model = Model(part, sessions[part.name])
+        window, rate = model.manifest.window_samples, model.manifest.sampling_rate
+        behind = window - model.manifest.postprocess.blinding_samples[0] + model.stride
+        needed_s = behind / rate + max(window / rate, around_s)
+        if needed_s > history_s:
+            _LOG.info("daemon.history_s: %g, needed for model %s: %g", history_s, part.name, needed_s)
+            history_s = needed_s
+    return dataclasses.replace(config, daemon=dataclasses.replace(config.daemon, history_s=history_s))
