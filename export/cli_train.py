@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # torch comes with them
 @click.option("--leave-out", default="", metavar="ID,...", help="Records of --mems whose ids begin so are not used.")
 @click.option("--accelerometers", is_flag=True, help="Use accelerometers and MEMS sensors alone.")
 @click.option("--teacher", multiple=True, type=FILE, help="Weights of MODEL that teach too; may be given again.")
+@click.option("--start", type=FILE, help="Weights of MODEL to begin with: to go on with your records, or to round.")
 @click.option("--options", type=FILE, help="JSON of options, as in a training's record.")
 @click.option("--state", type=FILE, help="File for the state: a stopped training goes on.")
 @reports_errors
@@ -67,6 +68,7 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
     leave_out: str,
     accelerometers: bool,  # noqa: FBT001 - a flag of the command line
     teacher: tuple[Path, ...],
+    start: Path | None,
     options: Path | None,
     state: Path | None,
 ) -> None:
@@ -79,13 +81,14 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     from .records import Continuous  # noqa: PLC0415 - torch comes with these
     from .registry import find  # noqa: PLC0415
-    from .train_job import TrainingData, TrainJob  # noqa: PLC0415
+    from .train_job import TrainJob  # noqa: PLC0415
+    from .training_data import TrainingData  # noqa: PLC0415
 
     row = find(model)
     if data is None and catalogue is None and row.recipe.task != "waveform_inversion":
         raise UsageError(f"--data: missing, wanted labelled windows for {model}")
     archives, left_out = tuple(map(Continuous.parse, continuous)), tuple(filter(None, leave_out.split(",")))
-    wanted = TrainingData(data, archives, catalogue, mems, left_out, accelerometers, teacher)
+    wanted = TrainingData(data, archives, catalogue, mems, left_out, accelerometers, teacher, start)
     chosen = _options(row, options, seed, steps)
     job = TrainJob(row, wanted, chosen, threads=threads, state=state, device=device)
     _run(job, output, chosen.steps)

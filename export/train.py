@@ -30,6 +30,7 @@ from .lessons import Maker, lesson_of
 from .mining import FalsePicks, Place
 from .recipe import with_window
 from .records import Record
+from .rounding import rounded
 from .train_options import TrainOptions
 
 Progress = Callable[[dict[str, float]], None]
@@ -191,7 +192,8 @@ class Training:
         for each in self._module.modules():
             if isinstance(each, nn.Dropout):
                 each.train(self._options.dropout)
-        loss = self._loss_of(*(each.to(self._device) for each in batch)) * self._lesson.loss.scale
+        with rounded(self._module, on=self.step >= self._options.rounded_from * self._options.steps):
+            loss = self._loss_of(*(each.to(self._device) for each in batch)) * self._lesson.loss.scale
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         nn.utils.clip_grad_norm_(self._module.parameters(), 1.0)

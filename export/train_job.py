@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -26,11 +24,12 @@ from .evaluation.labelled_cases import labelled_cases
 from .event_scores import EventScore
 from .held_out import split_records
 from .judges import EVENTS, Judge, PicksJudge, judge_events, judge_waveforms
-from .records import Continuous, Record, continuous_records, labelled_records, mems_records
+from .records import Record, continuous_records, labelled_records, mems_records
 from .registry import Model
 from .train import Progress, Training
 from .train_options import TrainOptions
 from .trained import Trained, TrainRecord, write_trained
+from .training_data import TrainingData
 from .weights import load_weights
 
 Judging = Callable[[int, int], None]
@@ -39,38 +38,6 @@ _FILTERS = ("highpass", "bandpass")
 _LABELLED = ("labelled_train.npz", "labelled_val.npz")
 _KEPT = 0.2  # DeepQuake's split
 _REPORT_EVERY, _REPORTS = 100, 50
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """What a model is trained with.
-
-    Attributes
-    ----------
-    labelled
-        Folder with both labelled sets; None for a model that needs none, or where a catalogue labels the archives.
-    continuous
-        Archives with consensus picks, or without where there is a catalogue.
-    catalogue
-        Of the P of the archives' stations, `catalog.json`, for a model that detects events; a fifth of the hours is
-        kept for validation then.
-    mems
-        Long records of MEMS sensors, `.npz` with its picks beside it; None for none.
-    left_out
-        Beginnings of the ids of those that are kept for validation.
-    accelerometers
-        Records of other sensors are left out.
-    teachers
-        Files of weights of the same network, whose outputs teach beside the labels.
-    """
-
-    labelled: Path | None = None
-    continuous: tuple[Continuous, ...] = ()
-    catalogue: Path | None = None
-    mems: Path | None = None
-    left_out: tuple[str, ...] = ()
-    accelerometers: bool = False
-    teachers: tuple[Path, ...] = ()
 
 
 class TrainJob:
@@ -88,7 +55,7 @@ class TrainJob:
     TrainingDataError
         The data are not there or not in their form, or the state is of another training.
     WeightError
-        A teacher's file holds no weights of this network.
+        The file of a teacher or of the start holds no weights of this network.
     """
 
     def __init__(
@@ -111,8 +78,9 @@ class TrainJob:
         self._others: tuple[Record, ...] = ()
         if data.catalogue is not None and self._sets is None:
             self._records, self._others = split_records(self._records, _KEPT)
-        self._digests = _digests(data, self._sets)
-        network, teachers = model.build(), tuple(_teacher(model, each) for each in data.teachers)
+        self._digests = data.digests(self._sets)
+        network = model.build() if data.start is None else _with_weights(model, data.start)
+        teachers = tuple(_with_weights(model, each) for each in data.teachers)
         self._training = Training(network, self._preprocess, self._records, options, teachers, device=device)
         if state is not None and state.exists():
             self._training.load(state)
@@ -276,27 +244,7 @@ def _accelerometers(found: LabelledSet) -> LabelledSet:
     return dataclasses.replace(found, windows=tuple(each for each in found.windows if each.is_accelerometer))
 
 
-def _teacher(model: Model, weights: Path) -> nn.Module:
+def _with_weights(model: Model, weights: Path) -> nn.Module:
     network = model.build()
     load_weights(weights, network)
     return network
-
-
-def _digests(data: TrainingData, sets: tuple[LabelledSet, LabelledSet] | None) -> dict[str, str]:
-    found: dict[str, str] = {}
-    if sets is not None:
-        found = {"labelled_train.npz": sets[0].digest, "labelled_val.npz": sets[1].digest}
-    found |= {archive.folder.name: _digest_of(sorted(archive.folder.glob("*"))) for archive in data.continuous}
-    for each in (data.catalogue, data.mems):
-        if each is not None:
-            found[each.name] = _digest_of([each])
-    return found | {f"teacher {each.name}": _digest_of([each]) for each in data.teachers}
-
-
-def _digest_of(paths: list[Path]) -> str:
-    """SHA-256 of the files one behind the other."""
-    digest = hashlib.sha256()
-    for path in paths:
-        if path.is_file():
-            digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -113,6 +113,8 @@ class TrainOptions:
         Steps from look to look, and after how many without a better one the training ends; the best is kept.
     dropout
         Whether the network's dropout is on: examples without end need none, and it takes half of the time.
+    rounded_from
+        Share of the steps behind which layers round as in int8 (see `rounding`); 1 for never.
     """
 
     seed: int = 0
@@ -130,6 +132,7 @@ class TrainOptions:
     check_every: int = 0
     patience: int = 0
     dropout: bool = True
+    rounded_from: float = 1.0
     examples: ExampleOptions = field(default_factory=ExampleOptions)
 
 

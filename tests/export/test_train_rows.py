@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -152,6 +154,7 @@ WHOLE = TrainOptions(
     mined_records=3,
     held_out=0.4,
     check_every=3,
+    rounded_from=0.6,
     examples=ExampleOptions(shares=(0.2, 0.1, 0.1, 0.1, 0.5)),
 )
 
@@ -160,7 +163,7 @@ WHOLE = TrainOptions(
 def test_a_training_that_was_stopped_gives_the_bits_of_one_that_was_not(
     name: str, folder: Path, tmp_path: Path
 ) -> None:
-    """At any step, false picks, dropout and the best state included."""
+    """At any step, false picks, dropout, rounding and the best state included."""
     manifest = draft_manifest(find(name))
     records = _records(manifest, folder)
     state = tmp_path / "state.pt"
@@ -253,3 +256,40 @@ def test_dropout_is_on_where_it_is_wanted(*, dropout: bool, folder: Path) -> Non
     modes = {each.training for each in network.modules() if isinstance(each, torch.nn.Dropout)}
     assert modes == {dropout}
     assert network.training
+
+
+def test_a_training_begins_with_weights_and_its_record_says_with_which(folder: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    options = tmp_path / "options.json"
+    options.write_text('{"batch": 2, "mined_records": 1, "learning_rate": 1e-9, "rounded_from": 0.0}')
+    command = ["train", "earthquake-cnn", "--data", str(folder), "--steps", "2", "--options", str(options)]
+    done = CliRunner().invoke(main, [*command, "-o", str(first)])
+    assert done.exit_code == 0, done.output
+    start = first.with_suffix(".npz")
+    done = CliRunner().invoke(main, [*command, "--seed", "1", "--start", str(start), "-o", str(second)])
+    assert done.exit_code == 0, done.output
+    record = json.loads(second.with_suffix(".json").read_text())
+    assert record["data_digests"]["start first.npz"] == hashlib.sha256(start.read_bytes()).hexdigest()
+    with np.load(start) as old, np.load(second.with_suffix(".npz")) as new:
+        for name in old.files:
+            if "weight" in name:
+                np.testing.assert_allclose(new[name], old[name], atol=1e-4)
+    (tmp_path / "other.npz").write_bytes(b"no weights")
+    done = CliRunner().invoke(main, [*command, "--start", str(tmp_path / "other.npz"), "-o", str(second)])
+    assert done.exit_code == 1
+    assert "other.npz" in done.output
+
+
+def test_layers_round_from_the_step_that_is_wanted(folder: Path) -> None:
+    losses = {
+        share: _losses(_training("earthquake-cnn", folder, steps=2, batch=4, rounded_from=share))
+        for share in (0.0, 0.5, 1.0)
+    }
+    assert losses[0.0][0] != losses[1.0][0] == losses[0.5][0]
+    assert losses[0.5][1] != losses[1.0][1]
+
+
+def _losses(training: Training) -> list[float]:
+    rows: list[float] = []
+    training.run(lambda row: rows.append(row["loss"]), report_every=1)
+    return rows
