@@ -16,6 +16,7 @@ from .cli_parts import FILE, examples, reports_errors
 from .evaluation.archive_cases import archive_cases
 from .evaluation.cases import Case, CaseSet, with_components
 from .evaluation.evaluation import Evaluation, Plan, Results
+from .evaluation.events import EventPicker
 from .evaluation.labelled_cases import labelled_cases, mems_cases
 from .evaluation.pick_files import FilePicker
 from .evaluation.pick_store import PickStore
@@ -75,10 +76,11 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Hold the picks of each ARTEFACT (a file, or the name of an embedded model) against labels.
 
+    Of a model that detects events: whether its detections hold the P, of all labels, and how many hold no arrival.
     All records go through the runtime's stream. Thresholds are chosen on one set (--choose own: the pickers' own) and
     applied to the others.
     """
-    pickers = _pickers(artefacts, picks, sta_lta=sta_lta)
+    pickers, detectors = _pickers(artefacts, picks, sta_lta=sta_lta)
     if reference is not None and reference not in (names := [each.name for each in pickers]):
         raise UsageError(f"--reference: found {reference!r}, wanted one of {', '.join(names)}")
     chosen, reported = _labelled(data, choose, report)
@@ -95,6 +97,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         mems=tuple(heard(mems_cases(Path(first), tuple(ids))) for first, *ids in (each.split(",") for each in mems)),
         origin=None if labels == "all" else labels,
         reference=reference,
+        detectors=detectors,
     )
     _check(plan)
     results = _run(plan, PickStore(state), jobs or len(os.sched_getaffinity(0)))
@@ -104,8 +107,11 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         _write(results, output)
 
 
-def _pickers(artefacts: tuple[str, ...], picks: tuple[str, ...], *, sta_lta: bool) -> tuple[Picker, ...]:
+def _pickers(
+    artefacts: tuple[str, ...], picks: tuple[str, ...], *, sta_lta: bool
+) -> tuple[tuple[Picker, ...], tuple[EventPicker, ...]]:
     found: list[Picker] = []
+    detectors: list[EventPicker] = []
     for text in picks:
         name, separator, path = text.partition("=")
         if not separator:
@@ -114,15 +120,18 @@ def _pickers(artefacts: tuple[str, ...], picks: tuple[str, ...], *, sta_lta: boo
     for each in artefacts:
         session = OrtSession(models.find_model(each), any_target=True)
         name = f"{Path(each).stem.partition(':')[0]} {session.manifest.quantization.precision}"
-        found.append(ArtefactPicker(name, session))
-    if sta_lta:
+        if session.manifest.task == "event_detection":
+            detectors.append(EventPicker(name, session))
+        else:
+            found.append(ArtefactPicker(name, session))
+    if sta_lta and (found or not detectors):
         found.append(StaLtaPicker())
-    names = [each.name for each in found]
+    names = [each.name for each in (*found, *detectors)]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"found two pickers named {twice!r}, wanted files of different names")
-    if not found:
+    if not names:
         raise UsageError("found nothing to evaluate, wanted an artefact, --picks or --sta-lta")
-    return tuple(found)
+    return tuple(found), tuple(detectors)
 
 
 def _labelled(data: Path | None, choose: str, report: str) -> tuple[CaseSet | None, tuple[CaseSet, ...]]:
@@ -138,7 +147,7 @@ def _labelled(data: Path | None, choose: str, report: str) -> tuple[CaseSet | No
 def _check(plan: Plan) -> None:
     if not plan.sets:
         raise UsageError("found no records, wanted --data, --continuous or --mems")
-    for cases in filter(None, (plan.choose, *plan.report)):
+    for cases in filter(None, (plan.choose, *plan.report) if plan.pickers else ()):
         origins = {label.origin for case in cases.cases for label in case.labels}
         if plan.origin is not None and plan.origin not in origins:
             raise UsageError(
@@ -150,7 +159,9 @@ def _run(plan: Plan, store: PickStore, jobs: int) -> Results:
     seconds = sum(cases.days for cases in {cases.digest: cases for cases in plan.sets}.values()) * 86400
     with (
         StopSignal() as stop,
-        click.progressbar(length=max(1, round(seconds * len(plan.pickers))), file=sys.stderr, label="picking") as bar,
+        click.progressbar(
+            length=max(1, round(seconds * (len(plan.pickers) + len(plan.detectors)))), file=sys.stderr, label="picking"
+        ) as bar,
     ):
 
         def advance(picker: Picker, case: Case) -> None:

@@ -11,6 +11,7 @@ from seisedge.edge.whole_file import write_whole
 
 from .alarms import alarm_scores
 from .cases import Case, CaseSet, only
+from .events import BEGIN, EventPicker, best_place, event_scores
 from .pick_store import PickStore, pick_all
 from .pickers import Check, Picker
 from .results import AlarmResult, ContinuousResult, LabelledResult, alarm_result, continuous_result, labelled_result
@@ -34,6 +35,8 @@ class Plan:
         Whose labels count; None for all.
     reference
         Picker whose recall on continuous records the others are put at; None for the first.
+    detectors
+        Say of windows whether they hold an event; all labels count for them, whoever's they are.
     """
 
     pickers: tuple[Picker, ...]
@@ -43,6 +46,7 @@ class Plan:
     mems: tuple[CaseSet, ...]
     origin: str | None = "manual"
     reference: str | None = None
+    detectors: tuple[EventPicker, ...] = ()
 
     @property
     def sets(self) -> tuple[CaseSet, ...]:
@@ -86,6 +90,7 @@ class Results:
     continuous: list[ContinuousResult] = field(default_factory=list[ContinuousResult])
     borne_out: list[BorneOut] = field(default_factory=list[BorneOut])
     mems: list[AlarmResult] = field(default_factory=list[AlarmResult])
+    events: list[AlarmResult] = field(default_factory=list[AlarmResult])
 
     def write(self, path: Path) -> None:
         """Write the figures as JSON."""
@@ -121,13 +126,13 @@ class Evaluation:
     def run(self, command: str) -> Results:
         """Pick every set with every picker, choose the thresholds, and judge."""
         plan = self._plan
-        names = [picker.name for picker in plan.pickers]
+        every = (*plan.pickers, *plan.detectors)
         results = Results(
             command=command,
             labels=plan.origin or "all",
             chosen_on=plan.choose.name if plan.choose else "",
-            reference=plan.reference or names[0],
-            pickers={picker.name: picker.source for picker in plan.pickers},
+            reference=plan.reference or every[0].name,
+            pickers={picker.name: picker.source for picker in every},
             sets=[_facts(only(each, plan.origin) if each.kind == "labelled" else each) for each in plan.sets],
         )
         chosen = {picker.name: self._thresholds(picker) for picker in plan.pickers}
@@ -147,7 +152,20 @@ class Evaluation:
                 others = [other for other in judged.values() if other is not each]
                 rows = [borne_out(each, others, phase) for phase in chosen[name]] if others else []
                 results.borne_out += [row for row in rows if row is not None]
+        for detector in plan.detectors:
+            self._detect(detector, results)
         return results
+
+    def _detect(self, detector: EventPicker, results: Results) -> None:
+        """Judge a detector of events on every set."""
+        plan = self._plan
+        place = detector.own_threshold(BEGIN)
+        if plan.choose is not None:
+            place = best_place(event_scores(detector, plan.choose, self._picks(detector, plan.choose)))
+        results.thresholds[detector.name] = {"event": detector.grid[place]}
+        for cases in (*plan.report, *plan.continuous, *plan.mems):
+            scores = event_scores(detector, cases, self._picks(detector, cases))
+            results.events.append(alarm_result(detector.name, cases.name, detector.grid, scores, place))
 
     def _judged(self, picker: Picker, cases: CaseSet, chosen: dict[str, int]) -> Judged:
         found = self._picks(picker, cases)

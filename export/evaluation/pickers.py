@@ -8,13 +8,13 @@ the runtime for each threshold takes what it gives, so the picks at a threshold 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from seisedge.edge import Pick, Session, StationId, StationStream
 from seisedge.edge.classify import thresholds_with
 from seisedge.edge.errors import UsageError
-from seisedge.edge.postprocess import Postprocess, postprocess_of
+from seisedge.edge.postprocess import Postprocess, Result, postprocess_of
 from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.time_window import within
 from seisedge.edge.times import NANOSECONDS
@@ -91,8 +91,8 @@ class Picker(Protocol):
         ...
 
 
-class ArtefactPicker:
-    """An artefact on the runtime's stream, windows, session and postprocess.
+class StreamedPicker:
+    """An artefact on the runtime's stream, windows, session and postprocess: what all tasks share.
 
     Parameters
     ----------
@@ -102,23 +102,17 @@ class ArtefactPicker:
         The artefact.
     stride
         Samples from window to window; None for the manifest's.
-
-    Raises
-    ------
-    UsageError
-        The artefact picks neither P nor S.
+    labels
+        Of its output, those that are found.
     """
 
     is_probability = True
 
-    def __init__(self, name: str, session: Session, *, stride: int | None = None) -> None:
-        self.name, self._session = name, session
+    def __init__(self, name: str, session: Session, *, stride: int | None, labels: tuple[str, ...]) -> None:
+        self.name, self._session, self._labels = name, session, labels
         manifest = session.manifest
         self.family = manifest.system or name
-        self.phases = tuple(each for each in PHASES if each in manifest.picked_labels)
-        if not self.phases or manifest.task == "event_detection":
-            raise UsageError(f"{name}: found a model of {manifest.task}, wanted one that picks P or S")
-        own = [manifest.postprocess.thresholds[phase].on for phase in self.phases]
+        own = [manifest.postprocess.thresholds[label].on for label in labels]
         self.grid = tuple(sorted({*GRID, *own}))
         self._stride = stride or manifest.stride_samples
         self._preprocess = Preprocess(manifest)
@@ -129,10 +123,15 @@ class ArtefactPicker:
         self.source = session.digest
         self.digest = hashlib.sha256(f"{session.digest} {self._stride} {self.grid}".encode()).hexdigest()
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What `pick` gives."""
+        return self._labels
+
     def pick(self, case: Case, check: Check = go_on) -> Found:
         """Give a record's picks at every threshold; none where the station refuses its components or its rate."""
         where = places(case.traces.codes, self._session.manifest.components)
-        found: Found = {phase: [[] for _ in self.grid] for phase in self.phases}
+        found: Found = {key: [[] for _ in self.grid] for key in self.keys}
         if where is None:
             return found
         makers = [self._postprocess(case.station, on) for on in self.grid]
@@ -149,7 +148,7 @@ class ArtefactPicker:
         while block := stream.cutter.take(_BATCH):
             self._infer(block, makers, found)
         for number, maker in enumerate(makers):
-            _keep(maker.finish(), number, found)
+            self._keep(maker.finish(), number, found)
         return found
 
     def own_threshold(self, phase: str) -> int:
@@ -159,23 +158,39 @@ class ArtefactPicker:
     def _postprocess(self, station: StationId, on: float) -> Postprocess:
         manifest = self._session.manifest
         own = manifest.postprocess.thresholds
-        chosen = thresholds_with(manifest, {phase: on for phase in self.phases if own[phase].on != on})
+        chosen = thresholds_with(manifest, {label: on for label in self._labels if own[label].on != on})
         return postprocess_of(
             manifest,
             station,
             model_digest=self._session.digest,
-            thresholds={phase: chosen[phase] for phase in self.phases},
+            thresholds={label: chosen[label] for label in self._labels},
             stride=self._stride,
         )
 
     def _infer(self, block: WindowBlock, makers: list[Postprocess], found: Found) -> None:
         outputs = self._session.run(self._preprocess.windows(block.samples, count=block.count, stride=self._stride))
         for number, maker in enumerate(makers):
-            _keep(maker.push(block.number, block.clock, outputs), number, found)
+            self._keep(maker.push(block.number, block.clock, outputs), number, found)
 
-
-def _keep(results: object, number: int, found: Found) -> None:
-    if isinstance(results, (list, tuple)):
+    def _keep(self, results: Sequence[Result], number: int, found: Found) -> None:
+        """Add what became certain at a threshold of the grid."""
         for each in results:
             if isinstance(each, Pick) and each.phase_hint in found:
                 found[each.phase_hint][number].append((each.time_ns, each.probability))
+
+
+class ArtefactPicker(StreamedPicker):
+    """An artefact that picks phases.
+
+    Raises
+    ------
+    UsageError
+        The artefact picks neither P nor S.
+    """
+
+    def __init__(self, name: str, session: Session, *, stride: int | None = None) -> None:
+        manifest = session.manifest
+        self.phases = tuple(each for each in PHASES if each in manifest.picked_labels)
+        if not self.phases or manifest.task == "event_detection":
+            raise UsageError(f"{name}: found a model of {manifest.task}, wanted one that picks P or S")
+        super().__init__(name, session, stride=stride, labels=self.phases)

@@ -57,6 +57,8 @@ def tables(results: Results) -> list[Table]:
             found.append(_borne_out(shared))
     for name in dict.fromkeys(each.set for each in results.mems):
         found.append(_mems([each for each in results.mems if each.set == name]))
+    for name in dict.fromkeys(each.set for each in results.events):
+        found.append(_events([each for each in results.events if each.set == name], results))
     return found
 
 
@@ -199,11 +201,31 @@ def _borne_out(rows: list[BorneOut]) -> Table:
 
 def _mems(rows: list[AlarmResult]) -> Table:
     first = rows[0]
-    rates = list(first.recall_at)
-    return Table(
+    return _alarms(
         f"Events on {first.set}",
         f"{first.events} events (a consensus P on one record), {first.days:.2f} station-days. Recall and false alarms "
         "per station-day at the threshold of P, and the largest recall with at most so many false alarms per day.",
+        rows,
+    )
+
+
+def _events(rows: list[AlarmResult], results: Results) -> Table:
+    first = rows[0]
+    where = f"chosen on {results.chosen_on}" if results.chosen_on else "the detector's own"
+    return _alarms(
+        f"Events in windows of {first.set}",
+        f"{first.events} P labels, {first.days:.2f} station-days. Threshold: {where}. Recall: P within a detection. "
+        "False: detections a station-day, and further minutes, without an arrival in them or in the minute before. "
+        "Last: the largest recall with at most so many.",
+        rows,
+    )
+
+
+def _alarms(title: str, note: str, rows: list[AlarmResult]) -> Table:
+    rates = list(rows[0].recall_at)
+    return Table(
+        title,
+        note,
         ("picker", "threshold", "recall", "false/day", *(f"at {rate}/day" for rate in rates)),
         [
             (
