@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from seisedge.edge import Pick, Session, StationId, StationStream
 from seisedge.edge.classify import thresholds_with
 from seisedge.edge.errors import UsageError
@@ -30,8 +32,8 @@ PHASES = ("P", "S")
 GRID = (0.02, 0.05, *(round(0.05 * step, 2) for step in range(2, 20)), 0.975, 0.99, 0.995, 0.999)
 """Thresholds of probabilities; a run closes at half of each, as for `edge-scan --threshold`."""
 _BATCH = 128
-_BEHIND_S = 10.0
-"""Behind what is judged picks may still be open, or be too near to others."""
+_AROUND_S = 10.0
+"""About what is judged picks may be open, or be too near to others."""
 
 
 Check = Callable[[], None]
@@ -118,7 +120,7 @@ class StreamedPicker:
         self._preprocess = Preprocess(manifest)
         self._margin_s = (manifest.window_samples + self._stride) / manifest.sampling_rate + 1.0
         blind = manifest.postprocess.blinding_samples[0]
-        behind_s = (manifest.window_samples - blind + self._stride) / manifest.sampling_rate + _BEHIND_S
+        behind_s = (manifest.window_samples - blind + self._stride) / manifest.sampling_rate + _AROUND_S
         self._behind_ns = round(min(self._margin_s, behind_s) * NANOSECONDS)
         self.source = session.digest
         self.digest = hashlib.sha256(f"{session.digest} {self._stride} {self.grid}".encode()).hexdigest()
@@ -143,10 +145,10 @@ class StreamedPicker:
             stream.push(place, needed)
             while stream.cutter.ready >= _BATCH and (block := stream.cutter.take(_BATCH)):
                 check()
-                self._infer(block, makers, found)
+                self._infer(self._seen(block, case), makers, found)
         stream.flush()
         while block := stream.cutter.take(_BATCH):
-            self._infer(block, makers, found)
+            self._infer(self._seen(block, case), makers, found)
         for number, maker in enumerate(makers):
             self._keep(maker.finish(), number, found)
         return found
@@ -167,7 +169,22 @@ class StreamedPicker:
             stride=self._stride,
         )
 
+    def _seen(self, block: WindowBlock, case: Case) -> WindowBlock:
+        """Leave out windows that say something of samples before the record alone, and not of those right before it."""
+        manifest = self._session.manifest
+        width = manifest.window_samples - manifest.postprocess.blinding_samples[1]
+        judged_ns = case.start_ns - round(_AROUND_S * NANOSECONDS)
+        first = 0
+        while first < block.count and block.clock.time_ns((block.number + first) * self._stride + width) < judged_ns:
+            first += 1
+        if not first:
+            return block
+        samples = np.ascontiguousarray(block.samples[:, first * self._stride :])
+        return WindowBlock(block.number + first, block.count - first, samples, block.clock)
+
     def _infer(self, block: WindowBlock, makers: list[Postprocess], found: Found) -> None:
+        if not block.count:
+            return
         outputs = self._session.run(self._preprocess.windows(block.samples, count=block.count, stride=self._stride))
         for number, maker in enumerate(makers):
             self._keep(maker.push(block.number, block.clock, outputs), number, found)
