@@ -97,10 +97,17 @@ class TrainJob:
         resumed = f", going on behind step {self.done}" if self.done else ""
         records = f"{len(self._records):,} records of {hours:.1f} h" if self._records else "synthetic waveforms"
         validation = f", {len(self._sets[1].windows)} windows for validation" if self._sets else ""
-        return (
+        first = (
             f"{self._model.name}: {self._model.parameters:,} parameters, {records} for training{validation}, "
             f"{self._options.steps:,} steps{resumed}"
         )
+        return "\n".join([first, *self._left_out()])
+
+    def _left_out(self) -> Iterator[str]:
+        """Which labelled windows the model cannot take, and why."""
+        for name, found in zip(_LABELLED, self._sets or (), strict=False):
+            for why, windows in found.refused.items():
+                yield f"{name}: {windows:,} windows left out: {why}"
 
     def fit(self, progress: Progress) -> None:
         """Train."""
@@ -153,6 +160,9 @@ class TrainJob:
                 )
             return None
         training, validation = (read_labelled(data.labelled / name, self._preprocess) for name in _LABELLED)
+        for name, found in zip(_LABELLED, (training, validation), strict=True):
+            if not found.windows and found.refused:
+                raise TrainingDataError(f"{data.labelled / name}: found no window to use: {'; '.join(found.refused)}")
         if not data.accelerometers:
             return training, validation
         return _accelerometers(training), _accelerometers(validation)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,8 +31,9 @@ from seisedge.export.errors import TrainingDataError
 from seisedge.export.records import Record, labelled_records
 from seisedge.export.registry import REGISTRY, find
 from seisedge.export.train import Training
-from seisedge.export.train_job import draft_manifest
+from seisedge.export.train_job import TrainJob, draft_manifest
 from seisedge.export.train_options import ExampleOptions, TrainOptions, default_options
+from seisedge.export.training_data import TrainingData
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -293,3 +295,34 @@ def _losses(training: Training) -> list[float]:
     rows: list[float] = []
     training.run(lambda row: rows.append(row["loss"]), report_every=1)
     return rows
+
+
+def test_judging_tells_how_many_records_are_done_of_how_many(folder: Path, tmp_path: Path) -> None:
+    model = find("earthquake-cnn")
+    options = dataclasses.replace(default_options(draft_manifest(model), 1), batch=2, mined_records=1)
+    job = TrainJob(model, TrainingData(labelled=folder), options, threads=1, state=None)
+    job.fit(lambda _: None)
+    seen: list[tuple[int, int]] = []
+    record = job.write(tmp_path / "x.onnx", command="", judging=lambda done, of: seen.append((done, of)))
+    assert seen == [(done, len(seen)) for done in range(1, len(seen) + 1)]
+    assert len(seen) >= record.windows["validation"] > 0
+
+
+def test_windows_that_a_model_cannot_take_are_told(tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path, count=9)
+    _at_rates(folder / "labelled_train.npz", [1000.0, 500.0, *[100.0] * 7])
+    command = ["train", "unet-z", "--data", str(folder), "--steps", "1", "--options", str(_small(tmp_path))]
+    done = CliRunner().invoke(main, [*command, "-o", str(tmp_path / "x.onnx")])
+    assert done.exit_code == 0, done.output
+    assert "labelled_train.npz: 1 windows left out: sampling rate: found 1000 Hz" in done.output
+    _at_rates(folder / "labelled_train.npz", [1000.0] * 9)
+    done = CliRunner().invoke(main, [*command, "-o", str(tmp_path / "x.onnx")])
+    assert done.exit_code == 1
+    assert "labelled_train.npz: found no window to use: sampling rate: found 1000 Hz" in done.output
+
+
+def _at_rates(path: Path, rates: list[float]) -> None:
+    with np.load(path) as file:
+        arrays = dict(file)
+    rest: dict[str, Any] = {**arrays, "fs": np.array(rates)}
+    np.savez(path, **rest)
