@@ -1,4 +1,4 @@
-"""Fills the tables of README.md from what they speak of: `make readme`. A test fails when one is out of date."""
+"""Fills the tables of README.md and docs/training.md from what they speak of: `make readme`; a test looks at them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,33 @@ import sys
 from pathlib import Path
 
 from bench_table import bench_table
+from trained_table import TRAINED, is_kept, trained_table
 
 from seisedge.edge import models
 from seisedge.export.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "training.md")
 SCORES = ROOT / "docs" / "models" / "evaluation.json"
 SCAN = ROOT / "benchmarks" / "results" / "scan_ridgecrest.json"
 
 
 def model_table() -> str:
     """The registry, with the first documented budget of each model."""
-    rows = ["| model | system | task | parameters | embedded |", "|---|---|---|---:|---|"]
+    rows = ["| model | system | task | parameters | trained here |", "|---|---|---|---:|---|"]
     embedded = models.embedded_models()
     for model in REGISTRY.values():
         recipe = model.recipe
-        mark = "yes" if model.name in embedded else ""
+        mark = "embedded" if model.name in embedded else _trained(model.name)
         rows.append(f"| `{model.name}` | {recipe.system} | {recipe.task} | {model.parameters:,} | {mark} |")
     return "\n".join(rows)
+
+
+def _trained(name: str) -> str:
+    """Where the artefact is of a row that was trained, and how it is made where it is too large to be kept."""
+    if not (TRAINED / f"{name}.json").is_file():
+        return ""
+    return f"[short schedule](export/trained/{name}.onnx)" if is_kept(name) else f"`make train-{name}`"
 
 
 def quality_table() -> str:
@@ -63,11 +71,17 @@ def scan_table() -> str:
     return "\n".join([*rows, "", f"Machine: {result['machine']}, one core. Command: `make bench`."])
 
 
-TABLES = {"models": model_table, "quality": quality_table, "scan": scan_table, "bench": bench_table}
+TABLES = {
+    "models": model_table,
+    "quality": quality_table,
+    "scan": scan_table,
+    "bench": bench_table,
+    "trained": trained_table,
+}
 
 
 def filled(text: str) -> str:
-    """The README with every table made anew."""
+    """A page with every table made anew."""
 
     def replace(match: re.Match[str]) -> str:
         return f"<!-- table {match[1]} -->\n{TABLES[match[1]]()}\n<!-- end -->"
@@ -76,12 +90,13 @@ def filled(text: str) -> str:
 
 
 def main() -> int:
-    """Rewrite the README, or with `--check` only say whether it is up to date."""
-    text = README.read_text(encoding="utf-8")
-    new = filled(text)
+    """Rewrite the pages, or with `--check` only say whether they are up to date."""
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    new = {page: filled(text) for page, text in texts.items()}
     if "--check" in sys.argv:
-        return 0 if new == text else 1
-    README.write_text(new, encoding="utf-8")
+        return 0 if new == texts else 1
+    for page, text in new.items():
+        page.write_text(text, encoding="utf-8")
     return 0
 
 
