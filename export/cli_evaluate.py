@@ -184,4 +184,5 @@ def _write(results: Results, folder: Path) -> None:
     results.write(folder / "evaluation.json")
     pictures = draw(results, folder)
     (folder / "evaluation.md").write_text(markdown(results, [each.name for each in pictures]), encoding="utf-8")
-    click.echo(f"{folder}: evaluation.json, evaluation.md, {', '.join(each.name for each in pictures)}")
+    names = ["evaluation.json", "evaluation.md", *(each.name for each in pictures)]
+    click.echo(f"{folder}: {', '.join(names)}")
