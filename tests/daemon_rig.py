@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -160,5 +161,9 @@ async def live(text: str, clock: SteppedClock | None = None) -> AsyncGenerator[S
 
 
 async def idle(service: Service) -> None:
-    """Until nothing waits for the workers."""
+    """Until nothing waits for the workers, errands neither."""
+    done = [threading.Event() for _ in service.workers]
+    for worker, event in zip(service.workers, done, strict=True):
+        worker.errand(event.set)
+    await until(lambda: all(each.is_set() for each in done))
     await until(lambda: all(each.inbox.waiting_since() is None for each in service.workers))

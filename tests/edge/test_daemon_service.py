@@ -189,8 +189,10 @@ def test_a_reload_says_that_a_station_has_a_vertical_alone(
             (station,) = worker.stations.values()
             before = station.pipelines["tiny"]
             assert await service.reload(lambda: parse_config(text, "x"))
+            await rig.idle(service)
             assert station.pipelines["tiny"] is before
             assert await service.reload(lambda: parse_config(said, "x"))
+            await rig.idle(service)
             assert station.pipelines["tiny"] is not before
             windows = worker.windows
             opened[0].add(sent[160:164])
