@@ -34,6 +34,11 @@ class AlarmScore:
         return self.detected / max(1, self.events)
 
     @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall; 0 where there is nothing."""
+        return 2 * self.detected / max(1, self.events + self.detected + self.false_alarms)
+
+    @property
     def per_day(self) -> float:
         """False alarms per station-day."""
         return self.false_alarms / self.days

@@ -11,7 +11,7 @@ from seisedge.edge.whole_file import write_whole
 
 from .alarms import alarm_scores
 from .cases import Case, CaseSet, only
-from .events import BEGIN, EventPicker, best_place, event_scores
+from .events import BEGIN, EventPicker, event_scores
 from .pick_store import PickStore, pick_all
 from .pickers import Check, Picker
 from .results import AlarmResult, ContinuousResult, LabelledResult, alarm_result, continuous_result, labelled_result
@@ -161,7 +161,7 @@ class Evaluation:
         plan = self._plan
         place = detector.own_threshold(BEGIN)
         if plan.choose is not None:
-            place = best_place(event_scores(detector, plan.choose, self._picks(detector, plan.choose)))
+            place = best_threshold(event_scores(detector, plan.choose, self._picks(detector, plan.choose)))
         results.thresholds[detector.name] = {"event": detector.grid[place]}
         for cases in (*plan.report, *plan.continuous, *plan.mems):
             scores = event_scores(detector, cases, self._picks(detector, cases))

@@ -34,18 +34,11 @@ class EventPicker(StreamedPicker):
         The artefact does something else.
     """
 
-    phases = (BEGIN, END)
-
     def __init__(self, name: str, session: Session, *, stride: int | None = None) -> None:
         if session.manifest.task != "event_detection":
             raise UsageError(f"{name}: found a model of {session.manifest.task}, wanted one that detects events")
-        super().__init__(name, session, stride=stride, labels=session.manifest.picked_labels)
+        super().__init__(name, session, stride=stride, labels=session.manifest.picked_labels, phases=(BEGIN, END))
         self.window_ns = round(session.manifest.window_samples / session.manifest.sampling_rate * NANOSECONDS)
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """What `pick` gives."""
-        return self.phases
 
     def own_threshold(self, phase: str) -> int:
         """Give the place in the grid of the artefact's own; the least of its classes'."""
@@ -97,10 +90,3 @@ def _rest(span: Span, known: list[Span]) -> Iterator[Span]:
             yield begin, min(first, end)
         begin = max(begin, last)
     yield begin, end
-
-
-def best_place(scores: list[AlarmScore]) -> int:
-    """Give the place of the threshold with the largest F1 of events; of equal ones, that in their middle."""
-    found = [2 * each.detected / max(1, each.events + each.detected + each.false_alarms) for each in scores]
-    best = [place for place, each in enumerate(found) if each == max(found)]
-    return best[len(best) // 2]

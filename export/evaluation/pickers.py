@@ -106,12 +106,16 @@ class StreamedPicker:
         Samples from window to window; None for the manifest's.
     labels
         Of its output, those that are found.
+    phases
+        What `pick` gives of them.
     """
 
     is_probability = True
 
-    def __init__(self, name: str, session: Session, *, stride: int | None, labels: tuple[str, ...]) -> None:
-        self.name, self._session, self._labels = name, session, labels
+    def __init__(
+        self, name: str, session: Session, *, stride: int | None, labels: tuple[str, ...], phases: tuple[str, ...]
+    ) -> None:
+        self.name, self._session, self._labels, self.phases = name, session, labels, phases
         manifest = session.manifest
         self.family = manifest.system or name
         own = [manifest.postprocess.thresholds[label].on for label in labels]
@@ -125,15 +129,10 @@ class StreamedPicker:
         self.source = session.digest
         self.digest = hashlib.sha256(f"{session.digest} {self._stride} {self.grid}".encode()).hexdigest()
 
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """What `pick` gives."""
-        return self._labels
-
     def pick(self, case: Case, check: Check = go_on) -> Found:
         """Give a record's picks at every threshold; none where the station refuses its components or its rate."""
         where = places(case.traces.codes, self._session.manifest.components)
-        found: Found = {key: [[] for _ in self.grid] for key in self.keys}
+        found: Found = {key: [[] for _ in self.grid] for key in self.phases}
         if where is None:
             return found
         makers = [self._postprocess(case.station, on) for on in self.grid]
@@ -207,7 +206,7 @@ class ArtefactPicker(StreamedPicker):
 
     def __init__(self, name: str, session: Session, *, stride: int | None = None) -> None:
         manifest = session.manifest
-        self.phases = tuple(each for each in PHASES if each in manifest.picked_labels)
-        if not self.phases or manifest.task == "event_detection":
+        phases = tuple(each for each in PHASES if each in manifest.picked_labels)
+        if not phases or manifest.task == "event_detection":
             raise UsageError(f"{name}: found a model of {manifest.task}, wanted one that picks P or S")
-        super().__init__(name, session, stride=stride, labels=self.phases)
+        super().__init__(name, session, stride=stride, labels=phases, phases=phases)

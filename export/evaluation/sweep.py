@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from .cases import Case, CaseSet
 from .pickers import Found, Picker
@@ -53,7 +55,16 @@ def sweep(picker: Picker, cases: CaseSet, found: list[Found]) -> Sweep:
     return Sweep(picker, cases, verdicts)
 
 
-def best_threshold(scores: list[Score]) -> int:
+class HasF1(Protocol):
+    """A score at one threshold."""
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        ...
+
+
+def best_threshold(scores: Sequence[HasF1]) -> int:
     """Give the place of the largest F1; of several, the middle one of the first run of them."""
     figures = [each.f1 for each in scores]
     best = max(figures)

@@ -65,7 +65,7 @@ def tables(results: Results) -> list[Table]:
 def markdown(results: Results, pictures: Iterable[str]) -> str:
     """Give the report as Markdown; `pictures` are names of files beside it."""
     lines = ["# Evaluation", "", f"`{results.command}`", ""]
-    chosen = f"chosen on {results.chosen_on}" if results.chosen_on else "the pickers' own"
+    chosen = _chosen(results, "the pickers'")
     lines += [f"Labels: {results.labels}. Thresholds: {chosen}. Reference: {results.reference}.", ""]
     lines += [_row(("set", "records", "station-days", "P", "S", "sha256")), "|---|---:|---:|---:|---:|---|"]
     for each in results.sets:
@@ -89,9 +89,13 @@ def _keys(rows: Iterable[LabelledResult] | Iterable[ContinuousResult]) -> Iterat
     yield from dict.fromkeys((each.set, each.phase) for each in rows)
 
 
+def _chosen(results: Results, whose: str) -> str:
+    return f"chosen on {results.chosen_on}" if results.chosen_on else f"{whose} own"
+
+
 def _labelled(rows: list[LabelledResult], results: Results) -> Table:
     first = rows[0]
-    where = f"chosen on {results.chosen_on}" if results.chosen_on else "the picker's own"
+    where = _chosen(results, "the picker's")
     return Table(
         f"{first.phase} on {first.set}, labels: {results.labels}",
         f"{next(iter(first.at.values())).labels} labels. Threshold: {where}. F1 with its 5th and 95th percentile when "
@@ -211,7 +215,7 @@ def _mems(rows: list[AlarmResult]) -> Table:
 
 def _events(rows: list[AlarmResult], results: Results) -> Table:
     first = rows[0]
-    where = f"chosen on {results.chosen_on}" if results.chosen_on else "the detector's own"
+    where = _chosen(results, "the detector's")
     return _alarms(
         f"Events in windows of {first.set}",
         f"{first.events} P labels, {first.days:.2f} station-days. Threshold: {where}. Recall: P within a detection. "

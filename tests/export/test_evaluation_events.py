@@ -18,8 +18,9 @@ from seisedge.edge.models import find_model
 from seisedge.export.cli import main
 from seisedge.export.evaluation.alarms import AlarmScore
 from seisedge.export.evaluation.cases import Case, places
-from seisedge.export.evaluation.events import BEGIN, EventPicker, best_place, count_events, spans_of
+from seisedge.export.evaluation.events import BEGIN, EventPicker, count_events, spans_of
 from seisedge.export.evaluation.labelled_cases import labelled_cases
+from seisedge.export.evaluation.sweep import best_threshold
 
 
 @pytest.mark.parametrize(
@@ -50,8 +51,8 @@ def test_a_detection_holds_an_event_or_is_false(spans: list[tuple[int, int]], de
 
 def test_the_best_threshold_finds_most_at_least_false_ones() -> None:
     scores = [AlarmScore(10, *each, 1.0) for each in ((10, 30), (9, 1), (9, 1), (9, 1), (5, 0))]
-    assert best_place(scores) == 2
-    assert best_place([AlarmScore(0, 0, 0, 1.0)] * 3) == 1
+    assert best_threshold(scores) == 2
+    assert best_threshold([AlarmScore(0, 0, 0, 1.0)] * 3) == 1
 
 
 @pytest.fixture(scope="module")
