@@ -205,9 +205,20 @@ def mems_records(path: Path, preprocess: Preprocess, *, left_out: Iterable[str])
     ----------
     left_out
         Beginnings of ids that must not be used: the validation's.
+
+    Raises
+    ------
+    TrainingDataError
+        A file is missing.
     """
+    table = path.with_name(f"{path.stem}_picks.csv")
+    for each in (path, table):
+        if not each.is_file():
+            raise TrainingDataError(
+                f"{each}: no such file, wanted long records (.npz) and their picks (NAME_picks.csv)"
+            )
     picks: dict[str, list[tuple[str, float, int]]] = {}
-    with path.with_name(f"{path.stem}_picks.csv").open(encoding="utf-8", newline="") as text:
+    with table.open(encoding="utf-8", newline="") as text:
         for row in csv.DictReader(text):
             picks.setdefault(row["id"], []).append((row["phase"], float(row["sample"]), int(row["n_models"])))
     rate, columns = preprocess.manifest.sampling_rate, stored_columns(preprocess.manifest)

@@ -110,3 +110,12 @@ def test_records_of_mems_sensors_leave_out_what_is_kept_for_validation(preproces
     assert records
     assert all(each.id.startswith("mems.2017_12_15") for each in records)
     assert records[0].samples.dtype == np.float32
+
+
+def test_missing_files_of_mems_records_are_named(preprocess: Preprocess, tmp_path: Path) -> None:
+    path = tmp_path / "mems.npz"
+    with pytest.raises(TrainingDataError, match=r"mems.npz: no such file, wanted long records"):
+        next(mems_records(path, preprocess, left_out=()))
+    path.write_bytes(b"")
+    with pytest.raises(TrainingDataError, match=r"mems_picks.csv: no such file"):
+        next(mems_records(path, preprocess, left_out=()))
