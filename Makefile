@@ -12,6 +12,8 @@ DATA ?= ../shared/data
 LIBRARY := kernels/.built
 
 .DEFAULT_GOAL := help
+# What a stopped or failed command left is not taken for whole.
+.DELETE_ON_ERROR:
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -120,21 +122,28 @@ RECORDS = --data $(DATA)/labelled --mems $(DATA)/mems/openeew_int16.npz \
 	--continuous $(DATA)/mseed/ridgecrest_20190704 --continuous $(DATA)/mseed/salton_20201001
 TRAIN = $(BIN)/edge-export train edge-picker $(RECORDS)
 
-train-default: setup $(LIBRARY) ## the embedded pickers anew, in build/train/: two trainings teach those of each window (hours)
-	mkdir -p build/train
-	$(TRAIN) --options docs/models/training/edge-picker-first.json --state build/train/first.pt -o build/train/first.onnx
-	$(TRAIN) --options docs/models/training/edge-picker-second.json --state build/train/second.pt -o build/train/second.onnx
-	for name in edge-picker edge-picker-long; do \
-		$(TRAIN) --options docs/models/training/$$name.json --state build/train/$$name.pt \
-			--teacher build/train/first.npz --teacher build/train/second.npz -o build/train/$$name.onnx || exit 1; \
-	done
-	$(BIN)/edge-export export edge-picker-long --weights build/train/edge-picker-long.npz --threshold P:0.55,S:0.35 \
-		--version 6000-steps-seed-0 --training-data docs/models/edge-picker-long.md --licence MIT --citation seisedge -o build/train/edge-picker-long.onnx
+TEACHERS = build/train/first.npz build/train/second.npz
+TAUGHT = $(TRAIN) --options docs/models/training/$(@F:.npz=).json --state $(@:.npz=.pt) $(TEACHERS:%=--teacher %) -o $(@:.npz=.onnx)
+
+train-default: build/train/edge-picker.npz build/train/edge-picker-long.npz ## the embedded pickers anew, in build/train/: two trainings teach those of each window (hours; -j2: two at a time)
 	for name in edge-picker edge-picker-long; do for target in x86-vnni x86-avx2 arm; do \
 		$(BIN)/edge-export quantize build/train/$$name.onnx --precision int8 --target $$target \
 			--data $(DATA)/mseed/cx_20140501 --data $(DATA)/mseed/ridgecrest_20190704 \
 			--labelled $(DATA)/labelled/labelled_train.npz -o build/train/$$name.int8-$$target.onnx || exit 1; \
 	done; done
+
+# A training that was stopped goes on from its state; a whole one is not done again.
+$(TEACHERS): build/train/%.npz: | setup $(LIBRARY)
+	@mkdir -p build/train
+	$(TRAIN) --options docs/models/training/edge-picker-$*.json --state build/train/$*.pt -o build/train/$*.onnx
+
+build/train/edge-picker.npz: $(TEACHERS)
+	$(TAUGHT)
+
+build/train/edge-picker-long.npz: $(TEACHERS)
+	$(TAUGHT)
+	$(BIN)/edge-export export edge-picker-long --weights $@ --threshold P:0.55,S:0.35 --version 6000-steps-seed-0 \
+		--training-data docs/models/edge-picker-long.md --licence MIT --citation seisedge -o $(@:.npz=.onnx)
 
 # Every row that is not embedded, by the options in docs/models/training/.
 ROWS ?= unet unet-z inception inception-z brnn brnn-z wavenet wavenet-z spec-cnn gpd gpd-original convnetquake \
