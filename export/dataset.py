@@ -3,14 +3,12 @@
 The form is one `.npz` and one `.csv` with a row per window, in the same order. Arrays of the `.npz`: `samples`
 (all windows one behind the other, each component after component, Z, N, E), `start`, `n`, `fs`, `p_sample`,
 `s_sample` (fractional, -1 where there is none), `group`, `id`. Columns of the CSV that are used: `s_status`,
-`p_origin`, `channels`, `other_picks`, and `network`, `station` where there are such.
+`channels`, `other_picks`, and `network`, `station` where there are such.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +21,9 @@ from seisedge.edge.manifest import Manifest
 from seisedge.edge.preprocess import Preprocess
 
 from .errors import TrainingDataError
+from .stored import ORDER, Arrays, Rows, numbers, read_arrays, read_table, stored_record
 
 Float32 = npt.NDArray[np.float32]
-
-_STORED_ORDER = ("Z", "N", "E")
-_ARRAYS = ("samples", "start", "n", "fs", "p_sample", "s_sample", "group", "id")
 
 
 @dataclass(frozen=True)
@@ -78,15 +74,8 @@ def read_labelled(path: Path, preprocess: Preprocess) -> LabelledSet:
         A file is missing, or not in the documented form.
     """
     table = path.with_suffix(".csv")
-    for each in (path, table):
-        if not each.is_file():
-            raise TrainingDataError(f"{each}: no such file, wanted labelled windows (.npz and .csv)")
-    with np.load(path, allow_pickle=False) as file:
-        if missing := [name for name in _ARRAYS if name not in file.files]:
-            raise TrainingDataError(f"{path}: missing array {missing[0]!r}")
-        arrays = {name: np.asarray(file[name]) for name in _ARRAYS}
-    with table.open(encoding="utf-8", newline="") as text:
-        rows = list(csv.DictReader(text))
+    arrays = read_arrays(path, "p_sample", "s_sample", "group")
+    rows = read_table(table, "s_status", "channels", "other_picks")
     if len(rows) != len(arrays["start"]):
         raise TrainingDataError(f"{table}: found {len(rows)} rows, wanted {len(arrays['start'])} as in {path.name}")
     refused: dict[str, int] = {}
@@ -102,25 +91,24 @@ def stored_columns(manifest: Manifest) -> list[int]:
     TrainingDataError
         One of them is not there.
     """
-    places = {manifest.components.aliases.get(letter, letter): place for place, letter in enumerate(_STORED_ORDER)}
+    places = {manifest.components.aliases.get(letter, letter): place for place, letter in enumerate(ORDER)}
     if missing := [letter for letter in manifest.components.order if letter not in places]:
         raise TrainingDataError(
-            f"{manifest.name}: found labelled windows of {', '.join(_STORED_ORDER)}, wanted a component {missing[0]!r}"
+            f"{manifest.name}: found labelled windows of {', '.join(ORDER)}, wanted a component {missing[0]!r}"
         )
     return [places[letter] for letter in manifest.components.order]
 
 
 def _windows(
-    arrays: dict[str, npt.NDArray[np.generic]],
-    rows: list[dict[str, str]],
+    arrays: Arrays,
+    rows: Rows,
     preprocess: Preprocess,
     refused: dict[str, int],
 ) -> Iterator[LabelledWindow]:
     columns = stored_columns(preprocess.manifest)
     rate = preprocess.manifest.sampling_rate
     for index, row in enumerate(rows):
-        start, npts, source_rate = (float(arrays[name][index]) for name in ("start", "n", "fs"))
-        stored = arrays["samples"][int(start) : int(start + 3 * npts)].reshape(3, -1)
+        name, source_rate, stored = stored_record(arrays, index)
         try:
             samples = preprocess.record(np.ascontiguousarray(stored[columns], np.float32), source_rate)
         except DataError as error:
@@ -129,11 +117,11 @@ def _windows(
         scale = rate / source_rate
         places = {phase: float(arrays[f"{phase.lower()}_sample"][index]) for phase in ("P", "S")}
         yield LabelledWindow(
-            id=str(arrays["id"][index]),
+            id=name,
             group=str(arrays["group"][index]),
             samples=samples,
             arrivals={phase: place * scale for phase, place in places.items() if place >= 0},
-            others=tuple(float(each) * scale for each in re.findall(r"[\d.]+", row["other_picks"])),
+            others=tuple(each * scale for each in numbers(row["other_picks"])),
             unlabelled_from=places["P"] * scale if row["s_status"] == "unlabelled" else None,
             station=".".join(filter(None, (row.get("network"), row.get("station")))),
             is_accelerometer=all(each[1:2] in {"", "N"} for each in row["channels"].split(",")),

@@ -5,7 +5,6 @@ Both come through the runtime's own stream steps. What is not known is masked: t
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,16 +21,15 @@ from seisedge.edge.times import NANOSECONDS, parse_time
 from seisedge.edge.windows import WindowBlock
 
 from .catalogue import Catalogue
+from .consensus import AGREED, archive_picks, record_picks
 from .dataset import LabelledSet, LabelledWindow, stored_columns
-from .errors import TrainingDataError
+from .stored import read_arrays, stored_record
 
 Float32 = npt.NDArray[np.float32]
 Kind = Literal["event", "noise", "continuous"]
 
 MASK_S = 1.0
 """Around an arrival whose phase is not known, or that too few pickers agree on."""
-AGREED = 3
-"""Pickers that must agree for a pick to be a label; with fewer it is masked."""
 PIECE_WINDOWS = 6
 """Continuous data are cut into pieces of so many windows."""
 _HOUR_NS = 3600 * NANOSECONDS
@@ -126,7 +124,7 @@ def continuous_records(
         The picks are missing, or not in their form.
     """
     if catalogue is None:
-        picks = _read_picks(archive.folder / "picks_consensus.csv")
+        picks = archive_picks(archive.folder / "picks_consensus.csv")
         files = tuple(sorted(archive.folder.glob("*.mseed")))
     else:
         picks, files = {}, tuple(sorted(each for each in archive.folder.rglob("*") if each.is_file()))
@@ -186,18 +184,6 @@ def _record(name: str, samples: Float32, picks: list[tuple[str, float, int]], ra
     return Record(name, "continuous", samples, arrivals, unknown)
 
 
-def _read_picks(path: Path) -> dict[tuple[str, str], list[tuple[str, int, int]]]:
-    """(network, station) → (phase, time in ns, how many pickers agree)."""
-    if not path.is_file():
-        raise TrainingDataError(f"{path}: no such file, wanted the consensus picks of the archive")
-    found: dict[tuple[str, str], list[tuple[str, int, int]]] = {}
-    with path.open(encoding="utf-8", newline="") as text:
-        for row in csv.DictReader(text):
-            pick = row["phase"], parse_time(row["time"]), int(row["n_models"])
-            found.setdefault((row["network"], row["station"]), []).append(pick)
-    return found
-
-
 def mems_records(path: Path, preprocess: Preprocess, *, left_out: Iterable[str]) -> Iterator[Record]:
     """Long int16 records of MEMS sensors (`.npz`: samples, start, n, fs, id) with the picks in `<name>_picks.csv`.
 
@@ -209,25 +195,15 @@ def mems_records(path: Path, preprocess: Preprocess, *, left_out: Iterable[str])
     Raises
     ------
     TrainingDataError
-        A file is missing.
+        A file is missing, or not in its form.
     """
-    table = path.with_name(f"{path.stem}_picks.csv")
-    for each in (path, table):
-        if not each.is_file():
-            raise TrainingDataError(
-                f"{each}: no such file, wanted long records (.npz) and their picks (NAME_picks.csv)"
-            )
-    picks: dict[str, list[tuple[str, float, int]]] = {}
-    with table.open(encoding="utf-8", newline="") as text:
-        for row in csv.DictReader(text):
-            picks.setdefault(row["id"], []).append((row["phase"], float(row["sample"]), int(row["n_models"])))
+    picks = record_picks(path.with_name(f"{path.stem}_picks.csv"))
     rate, columns = preprocess.manifest.sampling_rate, stored_columns(preprocess.manifest)
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: np.asarray(file[name]) for name in ("samples", "start", "n", "fs", "id")}
-    for start, npts, fs, name in zip(*(arrays[key] for key in ("start", "n", "fs", "id")), strict=True):
-        if any(str(name).startswith(each) for each in left_out):
+    arrays = read_arrays(path)
+    for index in range(len(arrays["id"])):
+        name, fs, rows = stored_record(arrays, index)
+        if any(name.startswith(each) for each in left_out):
             continue
-        rows = arrays["samples"][start : start + 3 * npts].reshape(3, -1)
-        samples = preprocess.record(np.ascontiguousarray(rows[columns]), float(fs))
-        placed = [(phase, place * rate / float(fs), models) for phase, place, models in picks.get(str(name), [])]
+        samples = preprocess.record(np.ascontiguousarray(rows[columns]), fs)
+        placed = [(phase, place * rate / fs, models) for phase, place, models in picks.get(name, [])]
         yield _record(f"mems.{name}", samples, placed, rate)

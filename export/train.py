@@ -19,9 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from seisedge.edge.errors import ManifestError
 from seisedge.edge.preprocess import Preprocess
-from seisedge.edge.strict import read
 
 from .crops import Float32
 from .errors import TrainingDataError
@@ -32,6 +30,7 @@ from .recipe import with_window
 from .records import Record
 from .rounding import rounded
 from .train_options import TrainOptions
+from .weights_torch import load_torch
 
 Progress = Callable[[dict[str, float]], None]
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -62,6 +61,8 @@ class Training:
     ------
     TrainingDataError
         The records hold nothing to learn.
+    UsageError
+        Examples have another length than the network's windows, and it takes no other.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Training:
         *,
         device: str = "cpu",
     ) -> None:
-        width = options.window_samples or preprocess.manifest.window_samples
+        width = options.width_for(preprocess.manifest)
         self._preprocess = Preprocess(with_window(preprocess.manifest, width))
         self._options, self._device = options, torch.device(device)
         self._lesson = lesson_of(self._preprocess.manifest, records, options)
@@ -267,11 +268,21 @@ class Training:
         Raises
         ------
         TrainingDataError
-            The file is no state of a training with these options.
+            The file is no state of a training of this network with these options.
+        WeightError
+            It is damaged.
         """
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location=self._device)
-        if not self._has_these_options(state.get("options")):
+        found = load_torch(path, self._device)
+        state: dict[str, Any] = found if isinstance(found, dict) else {}
+        if "options" in state and not self._options.are_those(state["options"]):
             raise TrainingDataError(f"{path}: found a training with other options, wanted the same: start afresh")
+        try:
+            self._take(state)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            why = str(error).partition("\n")[0]
+            raise TrainingDataError(f"{path}: found no state of a training of this model ({why})") from error
+
+    def _take(self, state: dict[str, Any]) -> None:
         self._module.load_state_dict(state["module"])
         self._average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
@@ -284,10 +295,3 @@ class Training:
         self._draw_with([tuple(each) for each in state["drawn_with"]])
         torch.set_rng_state(state["random"].cpu())
         self._best, self._best_loss, self._best_step = state["best"]
-
-    def _has_these_options(self, given: object) -> bool:
-        """Whether a state's options are ours; what it does not name had no effect when it was written."""
-        try:
-            return read(TrainOptions, given, "options") == self._options
-        except ManifestError:
-            return False

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 
+from seisedge.edge.errors import ManifestError, UsageError
 from seisedge.edge.manifest import Manifest
+from seisedge.edge.strict import read
 
 _LONG_S = 30.0  # labelled windows are rarely longer: longer examples need something around them
 _EXAMPLE_S = 60.0  # of a window of five minutes most is noise: five times the examples teach more in the same time
@@ -26,7 +29,32 @@ _CHANGES = (
     "glitch",
     "starts_late",
 )
+_COUNTS = ("steps", "batch")
+_NOT_NEGATIVE = (
+    "window_samples",
+    "weight_decay",
+    "mine_every",
+    "mined_records",
+    "check_every",
+    "patience",
+    "pwave_window_s",
+    "avoid_before_s",
+    "avoid_after_s",
+)
+_POSITIVE = ("learning_rate", "near_s")
+_NOT_WHOLE = ("average", "held_out", "stretch")  # shares that must leave something
+_SHARES = (
+    "warm_up",
+    "taught",
+    "rounded_from",
+    *(each for each in _CHANGES if each != "stretch"),
+    "burst",
+    "embed",
+    "offset",
+)
+
 _LOOKS, _PATIENCE, _SEARCHES = 16, 6, 5
+_SUM = 1e-8  # by which shares may miss 1: NumPy's own limit
 
 
 @dataclass(frozen=True)
@@ -74,6 +102,20 @@ class ExampleOptions:
     pwave_window_s: float = 2.0
     avoid_before_s: float = 10.0
     avoid_after_s: float = 500.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn.
+
+        Raises
+        ------
+        UsageError
+            A value is out of its range.
+        """
+        _check(self)
+        for phase, width in self.label_widths_s.items():
+            _refuse_unless(f"label_widths_s.{phase}", width, width > 0, "more than 0 s")
+        fits = min(self.shares) >= 0 and math.isclose(sum(self.shares), 1.0, abs_tol=_SUM)
+        _refuse_unless("shares", list(self.shares), fits, "five shares whose sum is 1")
 
     def unchanged(self) -> ExampleOptions:
         """Examples as they are, at arrivals and of noise alike, laid into noise where they are too short."""
@@ -134,6 +176,56 @@ class TrainOptions:
     dropout: bool = True
     rounded_from: float = 1.0
     examples: ExampleOptions = field(default_factory=ExampleOptions)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained.
+
+        Raises
+        ------
+        UsageError
+            A value is out of its range.
+        """
+        _check(self)
+
+    def are_those(self, given: object) -> bool:
+        """Whether a state's options are these; what it does not name had no effect when it was written."""
+        try:
+            return read(TrainOptions, given, "options") == self
+        except (ManifestError, UsageError):
+            return False
+
+    def width_for(self, manifest: Manifest) -> int:
+        """Samples of an example.
+
+        Raises
+        ------
+        UsageError
+            It is not that of the windows of a network that takes no other.
+        """
+        own = manifest.window_samples
+        takes_any = manifest.outputs[0].kind == "sample_probability"
+        fits = takes_any or self.window_samples in {0, own}
+        _refuse_unless("window_samples", self.window_samples, fits, f"0: windows of {manifest.name} have {own}")
+        return self.window_samples or own
+
+
+def _check(options: ExampleOptions | TrainOptions) -> None:
+    for name, value in vars(options).items():
+        if name in _COUNTS:
+            _refuse_unless(name, value, value >= 1, "1 or more")
+        elif name in _NOT_NEGATIVE:
+            _refuse_unless(name, value, value >= 0, "0 or more")
+        elif name in _POSITIVE:
+            _refuse_unless(name, value, value > 0, "more than 0")
+        elif name in _NOT_WHOLE:
+            _refuse_unless(name, value, 0 <= value < 1, "0 or more and less than 1")
+        elif name in _SHARES:
+            _refuse_unless(name, value, 0 <= value <= 1, "a share from 0 to 1")
+
+
+def _refuse_unless(name: str, value: object, fits: bool, wanted: str) -> None:  # noqa: FBT001 - the condition itself
+    if not fits:
+        raise UsageError(f"options of a training: {name}: found {value}, wanted {wanted}")
 
 
 def default_options(manifest: Manifest, steps: int | None = None) -> TrainOptions:

@@ -44,16 +44,27 @@ def read_torch(path: Path) -> dict[str, Array]:
     WeightError
         The file is damaged, holds no tensors, or is a pickle that would run code.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what a damaged or strange pickle reminds torch
-            value: object = torch.load(path, map_location="cpu", weights_only=True)
-    except _LOAD_ERRORS as error:
-        raise WeightError(f"{path}: {_reason(error)}") from error
-    tensors = _tensors(value)
+    tensors = _tensors(load_torch(path))
     if not tensors:
         raise WeightError(f"{path}: found no tensors in it, wanted a state_dict")
     return {name: _array(tensor) for name, tensor in tensors.items()}
+
+
+def load_torch(path: Path, device: torch.device | None = None) -> object:
+    """Load what the file holds, tensors on `device`.
+
+    Raises
+    ------
+    WeightError
+        The file is damaged, or is a pickle that would run code.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a damaged or strange pickle reminds torch
+            value: object = torch.load(path, map_location=device or "cpu", weights_only=True)
+    except _LOAD_ERRORS as error:
+        raise WeightError(f"{path}: {_reason(error)}") from error
+    return value
 
 
 def _reason(error: Exception) -> str:

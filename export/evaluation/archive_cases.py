@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from seisedge.edge import Packet, StationId
 from seisedge.edge.archive import Trace, index_paths, read_packets
 from seisedge.edge.stations import station_of
 from seisedge.edge.time_window import within
 from seisedge.edge.times import NANOSECONDS, parse_time
+from seisedge.export.consensus import AGREED, archive_picks
 from seisedge.export.errors import TrainingDataError
-from seisedge.export.records import AGREED, Continuous
+from seisedge.export.records import Continuous
 
 from .cases import Case, CaseSet, Label, around, sensor_of
 
@@ -65,7 +64,7 @@ def archive_cases(archive: Continuous) -> CaseSet:
     if not files:
         raise TrainingDataError(f"{folder}: found no .mseed file, wanted an archive")
     tables = sorted(folder.glob(_PICKS))
-    picks = _read_picks(tables[0]) if tables else {}
+    picks = archive_picks(tables[0]) if tables else {}
     bounds = tuple(parse_time(each) if each else None for each in (archive.start, archive.end))
     groups: dict[StationId, list[Trace]] = {}
     for trace in index_paths(files).traces:
@@ -114,16 +113,3 @@ def _end(trace: Trace) -> int:
         start + round(npts * NANOSECONDS / rate)
         for start, npts, rate in zip(trace.starts, trace.npts, trace.rates, strict=True)
     )
-
-
-def _read_picks(path: Path) -> dict[tuple[str, str], list[tuple[str, int, int]]]:
-    """(network, station) → (phase, time in ns, how many pickers agree)."""
-    found: dict[tuple[str, str], list[tuple[str, int, int]]] = {}
-    with path.open(encoding="utf-8", newline="") as text:
-        reader = csv.DictReader(text)
-        if missing := {"network", "station", "phase", "time", "n_models"} - set(reader.fieldnames or ()):
-            raise TrainingDataError(f"{path}: missing column {min(missing)!r}")
-        for row in reader:
-            pick = row["phase"], parse_time(row["time"]), int(row["n_models"])
-            found.setdefault((row["network"], row["station"]), []).append(pick)
-    return found

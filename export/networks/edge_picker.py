@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seisedge.export.errors import NetworkError
+
 from .edge_picker_phases import PHASES, in_phases, phases_of, samples_of
 
 WINDOW = 2560
@@ -34,6 +36,8 @@ STEP = PHASES
 """Samples of a level that become one of the next."""
 
 WIDTHS = (24, 48, 64, 96)
+SHRINK = STEP ** len(WIDTHS)
+"""Samples that become one of the lowest level."""
 _FINEST = 8
 _TAPS = 7
 
@@ -82,7 +86,9 @@ class EdgePicker(nn.Module):
         self.head = nn.Conv1d(_FINEST, len(LABELS), _TAPS, padding=_TAPS // 2)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Give the values before the sigmoid, (B, phase, sample)."""
+        """Give the values before the sigmoid, (B, phase, sample); raise `NetworkError` for no multiple of 256."""
+        if x.shape[-1] % SHRINK:
+            raise NetworkError(f"EdgePicker, samples: found {x.shape[-1]}, wanted a multiple of {SHRINK}")
         scores: Tensor = self.head(self.finest(self.coarse(self.stem(x)), x))
         return scores
 

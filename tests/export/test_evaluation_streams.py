@@ -246,7 +246,7 @@ def test_broken_records_are_named(folder: Path) -> None:
         labelled_cases(_broken(folder, id=["a"] * 6))
     with pytest.raises(TrainingDataError, match="found 28800 samples, wanted"):
         labelled_cases(_broken(folder, n=[9000] * 6))
-    with pytest.raises(TrainingDataError, match="without a sampling rate"):
+    with pytest.raises(TrainingDataError, match=r"at 0\.0 Hz, wanted two or more and a sampling rate"):
         labelled_cases(_broken(folder, fs=[0.0] * 6))
     path = _broken(folder)
     path.with_suffix(".csv").write_text("id,channels\na,HHZ\n")

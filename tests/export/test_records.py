@@ -114,8 +114,11 @@ def test_records_of_mems_sensors_leave_out_what_is_kept_for_validation(preproces
 
 def test_missing_files_of_mems_records_are_named(preprocess: Preprocess, tmp_path: Path) -> None:
     path = tmp_path / "mems.npz"
-    with pytest.raises(TrainingDataError, match=r"mems.npz: no such file, wanted long records"):
-        next(mems_records(path, preprocess, left_out=()))
-    path.write_bytes(b"")
     with pytest.raises(TrainingDataError, match=r"mems_picks.csv: no such file"):
+        next(mems_records(path, preprocess, left_out=()))
+    (tmp_path / "mems_picks.csv").write_text("id,phase,sample,n_models\n")
+    with pytest.raises(TrainingDataError, match=r"mems.npz: no such file, wanted records"):
+        next(mems_records(path, preprocess, left_out=()))
+    path.write_bytes(b"PK")
+    with pytest.raises(TrainingDataError, match=r"mems.npz: found no .npz file of arrays"):
         next(mems_records(path, preprocess, left_out=()))

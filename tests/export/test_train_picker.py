@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.session import OrtSession
 from seisedge.export.cli import main
 from seisedge.export.dataset import read_labelled
-from seisedge.export.errors import TrainingDataError
+from seisedge.export.errors import TrainingDataError, WeightError
 from seisedge.export.networks.edge_picker import WINDOW, EdgePicker
 from seisedge.export.records import Record, labelled_records
 from seisedge.export.registry import find
@@ -111,6 +112,33 @@ def test_the_state_of_another_training_is_refused(
     other = _training(preprocess, records, dataclasses.replace(OPTIONS, seed=1))
     with pytest.raises(TrainingDataError, match="found a training with other options"):
         other.load(tmp_path / "state.pt")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04", b"text", pickle.dumps([1]), pickle.dumps({"options": None}), pickle.dumps(print)]
+)
+def test_a_file_that_is_no_state_is_named(
+    preprocess: Preprocess, records: tuple[Record, ...], tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "state.pt"
+    path.write_bytes(content)
+    with pytest.raises((TrainingDataError, WeightError), match=r"state\.pt: found"):
+        _training(preprocess, records).load(path)
+
+
+def test_a_state_that_was_cut_short_or_is_of_another_network_is_named(
+    preprocess: Preprocess, records: tuple[Record, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "state.pt"
+    _training(preprocess, records).save(path)
+    state = torch.load(path, weights_only=True)
+    del state["module"]["head.weight"]
+    torch.save(state, path)
+    with pytest.raises(TrainingDataError, match=r"state\.pt: found no state of a training of this model"):
+        _training(preprocess, records).load(path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(WeightError, match=r"state\.pt: found no whole file"):
+        _training(preprocess, records).load(path)
 
 
 class _Always(nn.Module):
