@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared_data import SHARED, needs_shared
 
 from seisedge.export.consensus import archive_picks, record_picks
 from seisedge.export.errors import TrainingDataError
@@ -135,3 +136,16 @@ def test_numbers_of_a_field() -> None:
     assert numbers("") == []
     assert numbers("12.5;7") == [12.5, 7.0]
     assert numbers("P@3. (.)") == [3.0]
+
+
+@needs_shared
+def test_what_the_guide_to_training_says_of_the_validation_set() -> None:
+    arrays = read_arrays(SHARED / "labelled" / "labelled_val.npz")
+    records = [stored_record(arrays, index)[2].astype(np.float64) for index in range(len(arrays["id"]))]
+    deviations = np.array([each.std(axis=1) for each in records])
+    assert len(records) == 307
+    assert np.sum(deviations.max(axis=1) < 1e-5) == 15  # in m/s; others are counts
+    alive = deviations > 0
+    away = np.abs([each.mean(axis=1) for each in records])[alive] / deviations[alive]
+    assert 1 / 6.5 < np.mean(away > 10) < 1 / 5.5
+    assert 0.005 < np.mean(away > 300) < 0.02

@@ -321,8 +321,26 @@ def test_windows_that_a_model_cannot_take_are_told(tmp_path: Path) -> None:
     assert "labelled_train.npz: found no window to use: sampling rate: found 1000 Hz" in done.output
 
 
-def _at_rates(path: Path, rates: list[float]) -> None:
-    with np.load(path) as file:
+@pytest.mark.parametrize(("name", "is_told"), [("unet-z", True), ("edge-picker", False)])
+def test_windows_of_which_a_normalisation_leaves_nothing_are_told(name: str, is_told: bool, tmp_path: Path) -> None:  # noqa: FBT001 - a case
+    """Metres per second are small numbers: PhaseNet's divisor is never below a millionth."""
+    folder = write_labelled(tmp_path, count=9)
+    with np.load(folder / "labelled_train.npz") as file:
         arrays = dict(file)
-    rest: dict[str, Any] = {**arrays, "fs": np.array(rates)}
-    np.savez(path, **rest)
+    arrays["samples"][: 3 * arrays["n"][0]] *= 1e-9
+    _with(folder / "labelled_train.npz", samples=arrays["samples"])
+    options = dataclasses.replace(default_options(draft_manifest(find(name)), 1), batch=2)
+    job = TrainJob(find(name), TrainingData(labelled=folder), options, threads=1, state=None)
+    told = "labelled_train.npz: 1 windows have a standard deviation below 1e-06"
+    assert (told in job.describe()) == is_told
+    assert "labelled_val" not in job.describe()
+
+
+def _at_rates(path: Path, rates: list[float]) -> None:
+    _with(path, fs=np.array(rates))
+
+
+def _with(path: Path, **changes: object) -> None:
+    with np.load(path) as file:
+        arrays: dict[str, Any] = {**file, **changes}
+    np.savez(path, **arrays)
