@@ -152,12 +152,12 @@ class ExampleMaker:
         if dice[12] < chance.burst:
             self._add_burst(crop, rng)
         self._change_components(x, dice, rng)
-        self._change_sensor(x, dice, rng)
+        self._change_sensor(crop, dice, rng)
         return crop
 
-    def _change_sensor(self, x: Float32, dice: npt.NDArray[np.float64], rng: Rng) -> None:
+    def _change_sensor(self, crop: Crop, dice: npt.NDArray[np.float64], rng: Rng) -> None:
         """It clips, counts coarsely, has been on for a few seconds, is not levelled."""
-        chance = self._options
+        chance, x = self._options, crop.samples
         if dice[5] < chance.clip:
             limit = np.abs(x).max() * rng.uniform(0.1, 0.7)
             np.clip(x, -limit, limit, out=x)
@@ -165,9 +165,16 @@ class ExampleMaker:
             count = max(float(np.abs(x).max()) / rng.uniform(3.0, 100.0), 1e-12)
             x[:] = np.round(x / count)
         if dice[7] < chance.starts_late:
-            x[:, : int(rng.integers(1, self._width // 2))] = 0
+            self._silence(crop, int(rng.integers(1, self._width // 2)))
         if chance.offset and rng.random() < chance.offset:
             x += (_level(x) * rng.normal(size=(len(x), 1)) * 10 ** rng.uniform(-1.0, 2.0)).astype(np.float32)
+
+    def _silence(self, crop: Crop, first: int) -> None:
+        """Nothing comes before sample `first`; of an arrival there a coda is left, which is neither that nor noise."""
+        crop.samples[:, :first] = 0
+        lost = [place for _, place in crop.arrivals if place < first]
+        crop.arrivals = [each for each in crop.arrivals if each[1] >= first]
+        crop.unknown += [(None, place - self._rate, first + self._rate) for place in lost]
 
     def _add(self, crop: Crop, other: Crop, ratio: float) -> None:
         """Lay another crop over this one, `ratio` times as strong; its weak arrivals are not to be learnt."""

@@ -42,17 +42,8 @@ _NOT_NEGATIVE = (
     "avoid_after_s",
 )
 _POSITIVE = ("learning_rate", "near_s")
-_NOT_WHOLE = ("average", "held_out", "stretch")  # shares that must leave something
-_SHARES = (
-    "warm_up",
-    "taught",
-    "rounded_from",
-    *(each for each in _CHANGES if each != "stretch"),
-    "burst",
-    "embed",
-    "offset",
-)
-
+_NOT_WHOLE = ("average", "held_out")  # shares that must leave something
+_SHARES = ("warm_up", "taught", "rounded_from", *_CHANGES, "burst", "embed", "offset")
 _LOOKS, _PATIENCE, _SEARCHES = 16, 6, 5
 _SUM = 1e-8  # by which shares may miss 1: NumPy's own limit
 

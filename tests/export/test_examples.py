@@ -217,3 +217,13 @@ def test_one_component_is_not_dropped() -> None:
 def test_a_sensor_that_is_not_levelled_has_an_offset() -> None:
     samples, _, _ = _maker(dataclasses.replace(PLAIN, offset=1.0)).batch(20, np.random.default_rng(0))
     assert (np.abs(samples.mean(axis=2)) > samples.std(axis=2)).any()
+
+
+def test_a_sensor_that_starts_behind_an_arrival_has_none_to_learn() -> None:
+    samples, targets, weights = _maker(dataclasses.replace(PLAIN, starts_late=1.0)).batch(80, np.random.default_rng(6))
+    lost = 0
+    for x, target, weight in zip(samples, targets, weights, strict=True):
+        silent = int(np.argmax(np.any(x != 0, axis=0)))
+        assert all(row.max() < 0.99 or row.argmax() >= silent for row in target)
+        lost += weight[:, max(silent - 1, 0)].min() == 0
+    assert 5 < lost < 75

@@ -52,7 +52,6 @@ def test_a_value_out_of_its_range_is_named(name: str, value: float, wanted: str)
     [
         ("swap", 1.1, "swap: found 1.1, wanted a share from 0 to 1"),
         ("burst", -0.1, "burst: found -0.1, wanted a share"),
-        ("stretch", 1.0, "stretch: found 1.0, wanted 0 or more and less than 1"),
         ("near_s", 0.0, "near_s: found 0.0, wanted more than 0"),
         ("avoid_after_s", -1.0, "avoid_after_s: found -1.0, wanted 0 or more"),
         ("shares", (0.5, 0.5, 0.5, 0.0, 0.0), r"shares: found \[0.5, 0.5, 0.5, 0.0, 0.0\], wanted five shares"),
