@@ -12,7 +12,7 @@ from seisedge.edge import OrtSession, models
 from seisedge.edge.errors import UsageError
 from seisedge.edge.interrupt import StopSignal
 
-from .cli_parts import FILE, examples, reports_errors
+from .cli_parts import FILE, examples, reports_errors, require_writable
 from .evaluation.archive_cases import archive_cases
 from .evaluation.cases import Case, CaseSet, with_components
 from .evaluation.evaluation import Evaluation, Plan, Results
@@ -100,6 +100,11 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
         detectors=detectors,
     )
     _check(plan)
+    for line in (line for cases in plan.sets for line in cases.told):
+        click.echo(f"edge-export: {line}", err=True)
+    for folder, option in ((output, "--output"), (state, "--state")):
+        if folder is not None:
+            require_writable(folder, option)
     results = _run(plan, PickStore(state), jobs or len(os.sched_getaffinity(0)))
     for table in tables(results):
         click.echo("\n".join(table.plain()))
@@ -153,6 +158,11 @@ def _check(plan: Plan) -> None:
             raise UsageError(
                 f"--labels: found {plan.origin!r}, {cases.name} has {', '.join(sorted(origins)) or 'none'}"
             )
+        for phase in sorted({label.phase for case in cases.cases for label in case.labels}):
+            mine = {label.origin for case in cases.cases for label in case.labels if label.phase == phase}
+            if plan.origin is not None and plan.origin not in mine:
+                found = f"{cases.name} has none of its {phase}"
+                click.echo(f"--labels {plan.origin}: {found}: its figures mean nothing; see --labels all", err=True)
 
 
 def _run(plan: Plan, store: PickStore, jobs: int) -> Results:
@@ -180,7 +190,6 @@ def _run(plan: Plan, store: PickStore, jobs: int) -> Results:
 def _write(results: Results, folder: Path) -> None:
     from .evaluation.plots import draw  # noqa: PLC0415 - matplotlib comes with it
 
-    folder.mkdir(parents=True, exist_ok=True)
     results.write(folder / "evaluation.json")
     pictures = draw(results, folder)
     (folder / "evaluation.md").write_text(markdown(results, [each.name for each in pictures]), encoding="utf-8")

@@ -13,7 +13,7 @@ import click
 from seisedge.edge.errors import UsageError
 from seisedge.edge.strict import read
 
-from .cli_parts import FILE, examples, reports_errors
+from .cli_parts import FILE, examples, reports_errors, require_writable
 
 if TYPE_CHECKING:  # torch comes with them
     from .registry import Model
@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # torch comes with them
 @click.argument("model")
 @click.option("--data", type=FILE, help="Folder with labelled_train.npz/.csv, labelled_val.npz/.csv.")
 @click.option("--output", "-o", required=True, type=FILE, help="The artefact, .onnx; its record stands beside it.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=int, help="Another draw of everything. [default: that of --options, or 0]")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1))
 @click.option("--device", default="cpu", show_default=True, type=click.Choice(("cpu", "cuda")))
 @click.option("--steps", type=click.IntRange(min=1), help="Updates of the weights. [default: by kind of output]")
@@ -58,7 +58,7 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
     model: str,
     data: Path | None,
     output: Path,
-    seed: int,
+    seed: int | None,
     threads: int,
     device: str,
     steps: int | None,
@@ -87,6 +87,8 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
     row = find(model)
     if data is None and catalogue is None and row.recipe.task != "waveform_inversion":
         raise UsageError(f"--data: missing, wanted labelled windows for {model}")
+    inputs = {"--start": start, "--options": options, "--catalogue": catalogue, "--mems": mems, "--state": state}
+    _check_outputs(output, state, [*inputs.items(), *(("--teacher", each) for each in teacher)])
     archives, left_out = tuple(map(Continuous.parse, continuous)), tuple(filter(None, leave_out.split(",")))
     wanted = TrainingData(data, archives, catalogue, mems, left_out, accelerometers, teacher, start)
     chosen = _options(row, options, seed, steps)
@@ -94,7 +96,20 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
     _run(job, output, chosen.steps)
 
 
-def _options(model: Model, path: Path | None, seed: int, steps: int | None) -> TrainOptions:
+def _check_outputs(output: Path, state: Path | None, inputs: list[tuple[str, Path | None]]) -> None:
+    """Before hours of training: that what it writes has a place, and is not what it reads."""
+    if output.suffix != ".onnx":
+        raise UsageError(f"--output: found {output}, wanted a name that ends in .onnx")
+    made = {output.with_suffix(suffix).resolve() for suffix in (".onnx", ".npz", ".json", ".eval.json")}
+    for option, path in inputs:
+        if path is not None and path.resolve() in made:
+            raise UsageError(f"--output {output}: would overwrite {option} {path}, wanted another name")
+    require_writable(output.parent, "--output")
+    if state is not None:
+        require_writable(state.parent, "--state")
+
+
+def _options(model: Model, path: Path | None, seed: int | None, steps: int | None) -> TrainOptions:
     """What the file says over the defaults of the model's kind, the command's own options over both."""
     from .train_job import draft_manifest  # noqa: PLC0415
     from .train_options import TrainOptions, default_options  # noqa: PLC0415
@@ -105,7 +120,8 @@ def _options(model: Model, path: Path | None, seed: int, steps: int | None) -> T
             given |= json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError) as error:
             raise UsageError(f"{path}: found no JSON object ({error}), wanted options of a training") from error
-    given |= {"seed": seed} | ({"steps": steps} if steps else {})
+    given |= {} if seed is None else {"seed": seed}
+    given |= {"steps": steps} if steps else {}
     length = given.get("steps")
     defaults = default_options(draft_manifest(model), length if isinstance(length, int) else None)
     chosen = dataclasses.asdict(defaults) | given

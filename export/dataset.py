@@ -3,7 +3,8 @@
 The form is one `.npz` and one `.csv` with a row per window, in the same order. Arrays of the `.npz`: `samples`
 (all windows one behind the other, each component after component, Z, N, E), `start`, `n`, `fs`, `p_sample`,
 `s_sample` (fractional, -1 where there is none), `group`, `id`. Columns of the CSV that are used: `s_status`,
-`channels`, `other_picks`, and `network`, `station` where there are such.
+`channels`, `other_picks`, and, where there are such, `network`, `station`, and for judging `p_origin`, `s_origin`
+(`manual` for an analyst's; that of P serves both; without it all are), `source`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from .errors import TrainingDataError
 from .stored import ORDER, Arrays, Rows, numbers, read_arrays, read_table, stored_record
 
 Float32 = npt.NDArray[np.float32]
+
+_NO_NUMBERS = "found samples that are not finite (NaN, or too large for float32)"
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,9 @@ def _windows(
             samples = preprocess.record(np.ascontiguousarray(stored[columns], np.float32), source_rate)
         except DataError as error:
             refused[str(error)] = refused.get(str(error), 0) + 1
+            continue
+        if not np.isfinite(samples).all():  # one of them would spoil all weights
+            refused[_NO_NUMBERS] = refused.get(_NO_NUMBERS, 0) + 1
             continue
         scale = rate / source_rate
         places = {phase: float(arrays[f"{phase.lower()}_sample"][index]) for phase in ("P", "S")}

@@ -46,8 +46,8 @@ _PART = 8
 class PicksJudge:
     """Precision, recall, F1 and residual of every picked phase, of all labels and of the analysts' alone.
 
-    As `edge-export evaluate` has them: records go through the runtime's own stream, and thresholds are chosen on the
-    analysts' labels of what was trained on, where there are some.
+    As `edge-export evaluate` has them: records go through the runtime's own stream, and the threshold of a phase is
+    chosen on the analysts' labels of what was trained on, where there are some of this phase; else on all.
 
     Parameters
     ----------
@@ -56,8 +56,11 @@ class PicksJudge:
     """
 
     def __init__(self, training: CaseSet, validation: CaseSet) -> None:
-        origins = {label.origin for case in training.cases for label in case.labels}
-        self._training = only(training, _MANUAL if _MANUAL in origins else None)
+        labels = [label for case in training.cases for label in case.labels]
+        by_analysts = {label.phase for label in labels if label.origin == _MANUAL}
+        self._origins = {each.phase: _MANUAL if each.phase in by_analysts else None for each in labels}
+        wanted = set(self._origins.values()) or {None}
+        self._training = only(training, _MANUAL) if wanted == {_MANUAL} else training
         self._validation = validation
         self.records = len(self._training.cases) + len(validation.cases)
         """How many it will pick."""
@@ -70,8 +73,12 @@ class PicksJudge:
         def pick(cases: CaseSet) -> list[Found]:
             return pick_all(picker, cases, PickStore(None), advance=lambda _: advance())
 
-        swept = sweep(picker, self._training, pick(self._training))
-        places = {phase: best_threshold(swept.scores(phase)) for phase in picker.phases}
+        picked = {case.id: each for case, each in zip(self._training.cases, pick(self._training), strict=True)}
+        places: dict[str, int] = {}
+        for phase in picker.phases:
+            part = only(self._training, self._origins.get(phase))
+            swept = sweep(picker, part, [picked[case.id] for case in part.cases])
+            places[phase] = best_threshold(swept.scores(phase))
         found = {case.id: each for case, each in zip(self._validation.cases, pick(self._validation), strict=True)}
         scores: Scores = {}
         for name, origin in (("validation", None), ("validation_manual", _MANUAL)):

@@ -5,7 +5,7 @@ Both come through the runtime's own stream steps. What is not known is masked: t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -23,6 +23,7 @@ from seisedge.edge.windows import WindowBlock
 from .catalogue import Catalogue
 from .consensus import AGREED, archive_picks, record_picks
 from .dataset import LabelledSet, LabelledWindow, stored_columns
+from .errors import TrainingDataError
 from .stored import read_arrays, stored_record
 
 Float32 = npt.NDArray[np.float32]
@@ -32,6 +33,7 @@ MASK_S = 1.0
 """Around an arrival whose phase is not known, or that too few pickers agree on."""
 PIECE_WINDOWS = 6
 """Continuous data are cut into pieces of so many windows."""
+_TABLES = (".csv", ".json", ".md", ".txt")  # beside an archive's files
 _HOUR_NS = 3600 * NANOSECONDS
 
 
@@ -101,12 +103,28 @@ class Continuous:
         return cls(Path(folder), start, end)
 
 
+def archive_files(folder: Path) -> tuple[Path, ...]:
+    """Give an archive's files: those named `*.mseed` in the folder itself, else all files below it.
+
+    Raises
+    ------
+    TrainingDataError
+        There is none.
+    """
+    named = tuple(sorted(folder.glob("*.mseed")))
+    files = named or tuple(sorted(each for each in folder.rglob("*") if each.is_file() and each.suffix not in _TABLES))
+    if not files:
+        raise TrainingDataError(f"{folder}: found no files, wanted an archive of miniSEED")
+    return files
+
+
 def continuous_records(
     archive: Continuous,
     preprocess: Preprocess,
     *,
     accelerometers: bool = False,
     catalogue: Catalogue | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Record]:
     """Pieces of an archive, in which picks of at least `AGREED` pickers are labels and others are masked.
 
@@ -117,46 +135,66 @@ def continuous_records(
     catalogue
         Labels the pieces instead of consensus picks, with the P of each station. Pieces begin at whole seconds then,
         for an archive of events is made of short files, and those of an hour are one group.
+    tell
+        Gets a line for what of the archive is not used, and why.
 
     Raises
     ------
     TrainingDataError
-        The picks are missing, or not in their form.
+        The picks are missing, or not in their form; or there is no file.
     """
-    if catalogue is None:
-        picks = archive_picks(archive.folder / "picks_consensus.csv")
-        files = tuple(sorted(archive.folder.glob("*.mseed")))
-    else:
-        picks, files = {}, tuple(sorted(each for each in archive.folder.rglob("*") if each.is_file()))
+    files = archive_files(archive.folder) if catalogue is None else tuple(sorted(_below(archive.folder)))
+    picks = archive_picks(archive.folder / "picks_consensus.csv") if catalogue is None else {}
     bounds = tuple(parse_time(each) if each else None for each in (archive.start, archive.end))
-    for station in group_stations(index_paths(files).traces, preprocess.manifest.components):
+    index, used = index_paths(files), 0
+    for line in index.problems:
+        tell(line)
+    for station in group_stations(index.traces, preprocess.manifest.components):
+        for line in (*station.skipped, *filter(None, (station.refused,))):
+            tell(f"{station.id}: {line}")
         if station.refused is None and (not accelerometers or station.id.channel[1:2] == "N"):
             mine = picks.get((station.id.network, station.id.station), [])
             if catalogue is not None:
                 mine = [("P", time, AGREED) for time in catalogue.p_of(station.id.station)]
-            for begin, samples in _pieces(station, preprocess, bounds, by_second=catalogue is not None):
+            for begin, samples in _pieces(station, preprocess, bounds, tell, by_second=catalogue is not None):
+                used += 1
                 rate = preprocess.manifest.sampling_rate
                 placed = [(phase, (time - begin) * rate / NANOSECONDS, models) for phase, time, models in mine]
                 record = _record(f"{station.id}.{begin}", samples, placed, rate)
                 group = "" if catalogue is None else str(begin // _HOUR_NS)
                 yield replace(record, station=f"{station.id.network}.{station.id.station}", group=group)
+    if not used:
+        between = f" from {archive.start or 'the start'} to {archive.end or 'the end'}"
+        tell(f"{archive.folder}: found nothing to use{between if any(bounds) else ''}")
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    return (each for each in folder.rglob("*") if each.is_file())
 
 
 def _pieces(
-    station: Station, preprocess: Preprocess, bounds: tuple[int | None, ...], *, by_second: bool
+    station: Station,
+    preprocess: Preprocess,
+    bounds: tuple[int | None, ...],
+    tell: Callable[[str], None],
+    *,
+    by_second: bool,
 ) -> Iterator[tuple[int, Float32]]:
     """Time of the first sample, and samples, of pieces of up to `PIECE_WINDOWS` windows that do not overlap."""
     width, rate = preprocess.manifest.window_samples, preprocess.manifest.sampling_rate
     stride = int(rate) if by_second else width
     low, high = bounds
-    for block in _blocks(station, preprocess, width, stride):
+    for block in _blocks(station, preprocess, (width, stride), tell):
         begin = block.clock.time_ns(block.number * stride)
         end = begin + block.samples.shape[1] * NANOSECONDS / rate
         if (low is None or begin >= low) and (high is None or end <= high):
             yield begin, block.samples.copy()
 
 
-def _blocks(station: Station, preprocess: Preprocess, width: int, stride: int) -> Iterator[WindowBlock]:
+def _blocks(
+    station: Station, preprocess: Preprocess, cut: tuple[int, int], tell: Callable[[str], None]
+) -> Iterator[WindowBlock]:
+    width, stride = cut
     most = (PIECE_WINDOWS - 1) * width // stride + 1
     held = (width - 1) // stride  # windows behind a piece that begin inside it
     stream = StationStream(preprocess, stride=stride)
@@ -167,11 +205,13 @@ def _blocks(station: Station, preprocess: Preprocess, width: int, stride: int) -
             stream.cutter.take(held)
         return block
 
-    for component, packet, _ in read_packets(station.traces, on_problem=lambda _: None):
+    for component, packet, _ in read_packets(station.traces, on_problem=tell):
         stream.push(component, packet)
         while stream.cutter.ready >= most + held and (block := take()):
             yield block
     stream.flush()
+    for why in stream.refused.values():
+        tell(f"{station.id}: {why}")
     while block := take():
         yield block
 
@@ -205,5 +245,7 @@ def mems_records(path: Path, preprocess: Preprocess, *, left_out: Iterable[str])
         if any(name.startswith(each) for each in left_out):
             continue
         samples = preprocess.record(np.ascontiguousarray(rows[columns]), fs)
+        if not np.isfinite(samples).all():
+            raise TrainingDataError(f"{path}: {name}: found samples that are not finite, wanted counts")
         placed = [(phase, place * rate / fs, models) for phase, place, models in picks.get(name, [])]
         yield _record(f"mems.{name}", samples, placed, rate)

@@ -50,6 +50,8 @@ def read_arrays(path: Path, *more: str) -> Arrays:
         raise TrainingDataError(f"{path}: missing array {missing[0]!r}")
     _check_kinds(path, found)
     _check_places(path, found)
+    if late := [name for name in more if found[name].dtype.kind == "f" and np.isinf(found[name]).any()]:
+        raise TrainingDataError(f"{path}: {late[0]}: found an infinite number, wanted samples")
     return found
 
 

@@ -8,32 +8,33 @@ is kept in a file, so that a training goes on where it was stopped, to the bit a
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from seisedge.edge.interrupt import StopSignal
 from seisedge.edge.preprocess import Preprocess
 
 from .crops import Float32
 from .errors import TrainingDataError
 from .examples import ExampleMaker
 from .lessons import Maker, lesson_of
+from .looks import Batch, Looks
 from .mining import FalsePicks, Place
 from .recipe import with_window
 from .records import Record
 from .rounding import rounded
 from .train_options import TrainOptions
-from .weights_torch import load_torch
+from .train_state import State, read_state, write_state
 
 Progress = Callable[[dict[str, float]], None]
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 _SMOOTHING = 0.99
 _LOOKED_AT = 4  # batches of examples of the groups that are held out
@@ -56,6 +57,11 @@ class Training:
         consistent", 2022).
     device
         Where the network is trained; what is shipped is on the processor.
+
+    Attributes
+    ----------
+    data
+        Digests of what the records were read from: a state of other data is refused.
 
     Raises
     ------
@@ -95,9 +101,11 @@ class Training:
         )
         self._found: list[Place] = []
         self._drawn_with: list[Place] = []
-        self._looked_at: list[Batch] | None = None
-        self._best: dict[str, torch.Tensor] | None = None
-        self._best_loss, self._best_step = float("inf"), 0
+        held_out = self._lesson.held_out
+        draw = None if held_out is None else lambda: self._held_out(held_out)
+        self._looks = Looks(self._lesson.loss, draw, options, self._device)
+        self._loss = 0.0
+        self.data: dict[str, str] = {}
         self.step = 0
         self.curve: list[dict[str, float]] = []
 
@@ -111,9 +119,10 @@ class Training:
     def trained(self) -> nn.Module:
         """The best state where one was looked for, else the running average of the weights; ready to be used."""
         module: nn.Module = self._average.module
-        if self._best is not None:
+        best, _, _ = self._looks.best
+        if best is not None:
             module = copy.deepcopy(module)
-            module.load_state_dict(self._best)
+            module.load_state_dict(best)
         return module.eval()
 
     @property
@@ -137,34 +146,43 @@ class Training:
         keep
             File for the state, written with every search for false picks, with every look and at the end.
         """
-        began, loss = time.perf_counter() - self.seconds, 0.0
+        began = time.perf_counter() - self.seconds
         options = self._options
         try:
-            for batch in self._batches():
-                found = self._update(*batch)
-                loss = found if not loss else _SMOOTHING * loss + (1 - _SMOOTHING) * found
-                looked = self._looks()
-                if options.mine_every and self.step % options.mine_every == 0:
-                    self.search_false_picks()
-                    self.save(keep)
-                elif looked:
-                    self.save(keep)
-                if looked or self.step % report_every == 0 or self.step == options.steps:
-                    row = {"step": float(self.step), "loss": loss, "seconds": round(time.perf_counter() - began, 1)}
-                    self.curve.append({**row, "false_picks": float(len(self._found)), **looked})
-                    progress(self.curve[-1])
-                if options.patience and self.step - self._best_step >= options.patience * options.check_every:
-                    break
+            with StopSignal() as stop:
+                for batch in self._batches():
+                    self._take_in(self._update(*batch))
+                    looked = self._looks.look(self._average.module, self.step)
+                    if options.mine_every and self.step % options.mine_every == 0:
+                        self.search_false_picks()
+                        self.save(keep)
+                    elif looked:
+                        self.save(keep)
+                    if looked or self.step % report_every == 0 or self.step == options.steps:
+                        self._note(round(time.perf_counter() - began, 1), looked)
+                        progress(self.curve[-1])
+                    stop.check()  # between two steps, where the state is whole
         except KeyboardInterrupt:
             if not self.step:
                 raise
         self.save(keep)
+
+    def _take_in(self, found: float) -> None:
+        if not math.isfinite(found):
+            raise TrainingDataError(f"step {self.step}: found a loss of {found}: a smaller learning_rate may help")
+        self._loss = found if not self._loss else _SMOOTHING * self._loss + (1 - _SMOOTHING) * found
+
+    def _note(self, seconds: float, looked: dict[str, float]) -> None:
+        row = {"step": float(self.step), "loss": self._loss, "seconds": seconds}
+        self.curve.append({**row, "false_picks": float(len(self._found)), **looked})
 
     def _batches(self) -> Iterator[Batch]:
         """Batches of the steps that are left, each drawn from its own seed while the one before it is learnt."""
         with ThreadPoolExecutor(1) as pool:
             waiting: Future[Batch] = pool.submit(self._batch, self.step)
             for step in range(self.step, self._options.steps):
+                if self._looks.is_done(self.step):
+                    break
                 ready = waiting.result()
                 self._draw_with(self._found)  # here, where no batch is being drawn: the same in every run
                 if step + 1 < self._options.steps:
@@ -215,25 +233,9 @@ class Training:
             said = [loss.scores(each, inputs) for each in self._teachers]
         return (1 - self._options.taught) * labelled + self._options.taught * loss.taught(scores, said)
 
-    @torch.inference_mode()
-    def _looks(self) -> dict[str, float]:
-        """Loss of the average on what is held out, every `check_every` steps; the best state is kept."""
-        every, lesson = self._options.check_every, self._lesson
-        if lesson.held_out is None or not every or (self.step % every and self.step != self._options.steps):
-            return {}
-        if self._looked_at is None:
-            rng = np.random.default_rng((self._options.seed, 0, 1))
-            self._looked_at = [self._drawn(lesson.held_out, rng) for _ in range(_LOOKED_AT)]
-        module: nn.Module = self._average.module.eval()
-        losses = [
-            float(lesson.loss.loss(lesson.loss.scores(module, x), y.to(self._device), w.to(self._device)))
-            for x, y, w in self._looked_at
-        ]
-        loss = float(np.mean(losses)) * lesson.loss.scale
-        if loss < self._best_loss:
-            self._best_loss, self._best_step = loss, self.step
-            self._best = {name: each.detach().clone() for name, each in module.state_dict().items()}
-        return {"validation_loss": loss}
+    def _held_out(self, held_out: Maker) -> list[Batch]:
+        rng = np.random.default_rng((self._options.seed, 0, 1))
+        return [self._drawn(held_out, rng) for _ in range(_LOOKED_AT)]
 
     def search_false_picks(self) -> None:
         """Run the average over records that are no labelled events, and remember where it picks nothing."""
@@ -245,10 +247,11 @@ class Training:
         """Write the state, whole or not at all."""
         if path is None:
             return
-        draft = path.with_suffix(".new")
         state = {
             "options": asdict(self._options),
             "step": self.step,
+            "loss": self._loss,
+            "data": self.data,
             "curve": self.curve,
             "module": self._module.state_dict(),
             "average": self._average.state_dict(),
@@ -257,10 +260,9 @@ class Training:
             "false_picks": self._found,
             "drawn_with": self._drawn_with,
             "random": torch.get_rng_state(),
-            "best": (self._best, self._best_loss, self._best_step),
+            "best": self._looks.best,
         }
-        torch.save(state, draft)
-        draft.replace(path)
+        write_state(path, state)
 
     def load(self, path: Path) -> None:
         """Go on where the training that wrote `path` stood.
@@ -272,26 +274,25 @@ class Training:
         WeightError
             It is damaged.
         """
-        found = load_torch(path, self._device)
-        state: dict[str, Any] = found if isinstance(found, dict) else {}
-        if "options" in state and not self._options.are_those(state["options"]):
-            raise TrainingDataError(f"{path}: found a training with other options, wanted the same: start afresh")
+        state = read_state(path, self._options, self.data, self._device)
         try:
             self._take(state)
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             why = str(error).partition("\n")[0]
             raise TrainingDataError(f"{path}: found no state of a training of this model ({why})") from error
 
-    def _take(self, state: dict[str, Any]) -> None:
+    def _take(self, state: State) -> None:
         self._module.load_state_dict(state["module"])
         self._average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._schedule.load_state_dict(state["schedule"])
         self.step, self.curve = int(state["step"]), list(state["curve"])
+        self._loss = float(state.get("loss", 0.0))  # an older trainer kept none
         if "random" not in state:  # of an older trainer: the false picks are searched anew
             self.search_false_picks()
             return
         self._found = [tuple(each) for each in state["false_picks"]]
         self._draw_with([tuple(each) for each in state["drawn_with"]])
         torch.set_rng_state(state["random"].cpu())
-        self._best, self._best_loss, self._best_step = state["best"]
+        best, loss, step = state["best"]
+        self._looks.best = best, float(loss), int(step)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from seisedge.edge.errors import UsageError
 from seisedge.edge.manifest import Manifest, Provenance, Verification
 from seisedge.edge.preprocess import Preprocess
 
@@ -54,6 +55,8 @@ class TrainJob:
     ------
     TrainingDataError
         The data are not there or not in their form, or the state is of another training.
+    UsageError
+        There is no such device.
     WeightError
         The file of a teacher or of the start holds no weights of this network.
     """
@@ -68,11 +71,14 @@ class TrainJob:
         state: Path | None,
         device: str = "cpu",
     ) -> None:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise UsageError("--device cuda: found no GPU that PyTorch can use, wanted cpu")
         torch.set_num_threads(threads)
         torch.manual_seed(options.seed)
         self._model, self._options, self._state = model, options, state
         self._preprocess = Preprocess(draft_manifest(model))
         self._labelled = data.labelled
+        self._told: list[str] = []
         self._sets = self._read_labelled(data)
         self._records = tuple(self._records_of(data))
         self._others: tuple[Record, ...] = ()
@@ -82,6 +88,8 @@ class TrainJob:
         network = model.build() if data.start is None else _with_weights(model, data.start)
         teachers = tuple(_with_weights(model, each) for each in data.teachers)
         self._training = Training(network, self._preprocess, self._records, options, teachers, device=device)
+        self._training.data = self._digests
+        self._judge = self._judge_of()
         if state is not None and state.exists():
             self._training.load(state)
 
@@ -101,7 +109,7 @@ class TrainJob:
             f"{self._model.name}: {self._model.parameters:,} parameters, {records} for training{validation}, "
             f"{self._options.steps:,} steps{resumed}"
         )
-        return "\n".join([first, *self._left_out(), *self._too_small()])
+        return "\n".join([first, *self._left_out(), *self._too_small(), *self._told])
 
     def _left_out(self) -> Iterator[str]:
         """Which labelled windows the model cannot take, and why."""
@@ -191,7 +199,11 @@ class TrainJob:
         catalogue = None if data.catalogue is None else self._read_catalogue(data.catalogue)
         for archive in data.continuous:
             yield from continuous_records(
-                archive, self._preprocess, accelerometers=data.accelerometers, catalogue=catalogue
+                archive,
+                self._preprocess,
+                accelerometers=data.accelerometers,
+                catalogue=catalogue,
+                tell=self._told.append,
             )
         if data.mems is not None:
             yield from mems_records(data.mems, self._preprocess, left_out=data.left_out)
@@ -207,16 +219,30 @@ class TrainJob:
         """Whether the stream steps take the sensor's offset away; else records are laid about zero."""
         return any(step.op in _FILTERS for step in self._preprocess.manifest.steps if step.scope == "stream")
 
-    def _judge(self, judging: Judging) -> Judge:
+    def _judge_of(self) -> Callable[[Judging], Judge]:
+        """Give what will judge; before the training, so that what it lacks is said before."""
         if self._model.recipe.task == "waveform_inversion":
-            return judge_waveforms()
+            return lambda _: judge_waveforms()
         if self._model.recipe.task == "event_detection":
-            return judge_events(self._judged_records(), self._options.examples)
+            sets = self._judged_records()
+            for name, records in zip(("training", "validation"), sets, strict=True):
+                quiet = sum(each.kind == "continuous" or not each.arrivals for each in records)
+                events = sum(bool(each.arrivals) for each in records)
+                if not quiet or not events:
+                    raise TrainingDataError(
+                        f"{self._model.name}: {name}: found {events} records with an arrival and {quiet} with room for "
+                        "noise, wanted both (of a catalogue whole hours are kept for validation)"
+                    )
+            return lambda _: judge_events(sets, self._options.examples)
         if self._sets is None:
             raise TrainingDataError(f"{self._model.name}: found no labelled windows, wanted some to judge its picks by")
         judge = PicksJudge(*self._cases(*self._sets))
-        done = count(1)
-        return lambda path: judge(path, lambda: judging(next(done), judge.records))
+
+        def counted(judging: Judging) -> Judge:
+            done = count(1)
+            return lambda path: judge(path, lambda: judging(next(done), judge.records))
+
+        return counted
 
     def _cases(self, *sets: LabelledSet) -> Iterator[CaseSet]:
         """Give the labelled sets as records to pick, those that the model takes."""

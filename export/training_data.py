@@ -49,10 +49,14 @@ class TrainingData:
         found: dict[str, str] = {}
         if sets is not None:
             found = {"labelled_train.npz": sets[0].digest, "labelled_val.npz": sets[1].digest}
-        found |= {archive.folder.name: _digest_of(sorted(archive.folder.glob("*"))) for archive in self.continuous}
-        for each in (self.catalogue, self.mems):
-            if each is not None:
-                found[each.name] = _digest_of([each])
+        names = [each.folder.name for each in self.continuous]
+        for each in self.continuous:
+            name = each.folder.name if names.count(each.folder.name) == 1 else str(each.folder)
+            files = each.folder.glob("*") if self.catalogue is None else each.folder.rglob("*")
+            found[name] = _digest_of(sorted(files))
+        for file in (self.catalogue, self.mems):
+            if file is not None:
+                found[file.name] = _digest_of([file])
         if self.start is not None:
             found[f"start {self.start.name}"] = _digest_of([self.start])
         return found | {f"teacher {each.name}": _digest_of([each]) for each in self.teachers}

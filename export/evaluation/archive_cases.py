@@ -13,11 +13,13 @@ from seisedge.edge.time_window import within
 from seisedge.edge.times import NANOSECONDS, parse_time
 from seisedge.export.consensus import AGREED, archive_picks
 from seisedge.export.errors import TrainingDataError
-from seisedge.export.records import Continuous
+from seisedge.export.records import Continuous, archive_files
 
 from .cases import Case, CaseSet, Label, around, sensor_of
 
 _PICKS = "picks_consensus*.csv"
+_LEAST_HZ = 10.0
+"""Channels for long periods have no phases at half a second, and would be as many stations that pick nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +59,27 @@ def archive_cases(archive: Continuous) -> CaseSet:
     Raises
     ------
     TrainingDataError
-        There is no miniSEED file, nothing between the times, or the picks are not in their form.
+        There is no file of it, nothing between the times, or the picks are not in their form.
     """
     folder = archive.folder
-    files = tuple(sorted(path for path in folder.glob("*") if path.suffix == ".mseed"))
-    if not files:
-        raise TrainingDataError(f"{folder}: found no .mseed file, wanted an archive")
+    files = archive_files(folder)
+    index = index_paths(files)
+    if not index.traces:
+        raise TrainingDataError(f"{folder}: found no miniSEED, wanted an archive")
     tables = sorted(folder.glob(_PICKS))
     picks = archive_picks(tables[0]) if tables else {}
+    told = list(index.problems)
+    if not tables:
+        told.append(f"{folder}: found no {_PICKS}: its recall means nothing, and every pick is unmatched")
     bounds = tuple(parse_time(each) if each else None for each in (archive.start, archive.end))
     groups: dict[StationId, list[Trace]] = {}
-    for trace in index_paths(files).traces:
-        groups.setdefault(station_of(trace.source_id), []).append(trace)
+    for trace in index.traces:
+        if max(trace.rates, default=0.0) < _LEAST_HZ:
+            told.append(
+                f"{trace.source_id}: found {max(trace.rates, default=0.0):g} Hz, not judged below {_LEAST_HZ:g}"
+            )
+        else:
+            groups.setdefault(station_of(trace.source_id), []).append(trace)
     cases = [_case(station, groups[station], picks, bounds, folder.name) for station in sorted(groups)]
     found = tuple(case for case in cases if case.start_ns < case.end_ns)
     if not found:
@@ -79,7 +90,7 @@ def archive_cases(archive: Continuous) -> CaseSet:
     for path in (*files, *tables):
         digest.update(path.read_bytes())
     span = f" {archive.start}/{archive.end}" if archive.start or archive.end else ""
-    return CaseSet(folder.name + span, "continuous", found, digest.hexdigest())
+    return CaseSet(folder.name + span, "continuous", found, digest.hexdigest(), tuple(told))
 
 
 def _case(

@@ -99,12 +99,15 @@ class CaseSet:
     ----------
     digest
         SHA-256 of the data.
+    told
+        What of the data is not judged, and why: lines for a person.
     """
 
     name: str
     kind: Kind
     cases: tuple[Case, ...]
     digest: str
+    told: tuple[str, ...] = ()
 
     @property
     def days(self) -> float:

@@ -19,13 +19,14 @@ from .embedding import ArrayTraces
 
 _APART_NS = 7200 * NANOSECONDS  # records stand that far apart, each at another place between two windows
 _SHIFT_NS = 130_000_000
-_COLUMNS = ("channels", "s_status", "p_origin", "other_picks")
+_COLUMNS = ("channels", "s_status", "other_picks")
+_ORIGIN = "manual"  # of labels whose table names none: those of who made it
 
 
 def labelled_cases(path: Path) -> CaseSet:
     """Read labelled windows: `path` (`.npz`) and the `.csv` beside it, as `export.dataset` describes them.
 
-    Of the CSV, `source`, `network`, `station` and `s_origin` (else that of P) are used too where they are there.
+    Of the CSV, `source`, `network`, `station`, `p_origin` and `s_origin` are used too where they are there.
 
     Raises
     ------
@@ -63,8 +64,7 @@ def _labelled(path: Path, arrays: Arrays, index: int, row: dict[str, str]) -> Ca
         start_ns=start_ns,
         end_ns=end_ns,
         labels=tuple(
-            Label(phase, start_ns + _ns(sample, rate), row.get(f"{phase.lower()}_origin") or row["p_origin"])
-            for phase, sample in arrived.items()
+            Label(phase, start_ns + _ns(sample, rate), _origin(row, phase)) for phase, sample in arrived.items()
         ),
         unknown=tuple(unknown),
         traces=ArrayTraces(
@@ -76,6 +76,10 @@ def _labelled(path: Path, arrays: Arrays, index: int, row: dict[str, str]) -> Ca
             (*arrived.values(), *others),
         ),
     )
+
+
+def _origin(row: dict[str, str], phase: str) -> str:
+    return row.get(f"{phase.lower()}_origin") or row.get("p_origin") or _ORIGIN
 
 
 def mems_cases(path: Path, chosen: tuple[str, ...] = ()) -> CaseSet:

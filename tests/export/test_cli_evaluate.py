@@ -96,7 +96,7 @@ def test_real_records_of_all_kinds(tmp_path: Path) -> None:
         (("--picks", "picks.csv", "--data", "DATA"), "wanted NAME=FILE"),
         (("--picks", "a=no.csv", "--data", "DATA"), "--picks a: no.csv: no such file"),
         (("edge-picker", "--choose", "val", "--continuous", "DATA"), "--choose val: found no --data"),
-        (("edge-picker", "--continuous", "DATA"), "found no .mseed file"),
+        (("edge-picker", "--continuous", "DATA"), "found no miniSEED"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(arguments: tuple[str, ...], message: str, folder: Path) -> None:

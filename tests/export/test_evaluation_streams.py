@@ -258,7 +258,7 @@ def test_broken_records_are_named(folder: Path) -> None:
 
 
 def test_an_archive_without_files_or_without_its_span_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TrainingDataError, match=r"found no \.mseed file"):
+    with pytest.raises(TrainingDataError, match="found no files, wanted an archive of miniSEED"):
         archive_cases(Continuous(tmp_path))
 
 

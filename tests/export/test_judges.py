@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from labelled import write_labelled
 
 from seisedge.edge import models
 from seisedge.edge.session import OrtSession
+from seisedge.export.evaluation.cases import CaseSet
 from seisedge.export.evaluation.evaluation import Evaluation, Plan
 from seisedge.export.evaluation.labelled_cases import labelled_cases
 from seisedge.export.evaluation.pick_store import PickStore
@@ -38,3 +40,27 @@ def test_thresholds_and_scores_are_those_of_an_evaluation(tmp_path: Path, origin
         assert scores[f"validation_{row.phase}_residual_s"] == found.mean_absolute_residual_s
         manual = scores[f"validation_manual_{row.phase}_f1"]
         assert manual == (found.f1 if origin == "manual" else 0.0)
+
+
+def test_a_phase_without_labels_of_analysts_has_a_threshold_all_the_same(tmp_path: Path) -> None:
+    """Chosen on the labels that it has, while the other phase's is chosen on the analysts'."""
+    folder = write_labelled(tmp_path, count=9)
+    sets = [labelled_cases(folder / f"labelled_{name}.npz") for name in ("train", "val")]
+
+    def by(origins: dict[str, str]) -> list[CaseSet]:
+        return [
+            replace(
+                found,
+                cases=tuple(
+                    replace(case, labels=tuple(replace(each, origin=origins[each.phase]) for each in case.labels))
+                    for case in found.cases
+                ),
+            )
+            for found in sets
+        ]
+
+    path = models.find_model("edge-picker")
+    mixed, _ = PicksJudge(*by({"P": "manual", "S": "auto"}))(path)
+    auto, scores = PicksJudge(*by({"P": "auto", "S": "auto"}))(path)
+    assert mixed["S"] == auto["S"]
+    assert scores["validation_S_f1"] > 0.5

@@ -64,6 +64,12 @@ def test_arrays_that_are_no_records_are_named(tmp_path: Path, changes: dict[str,
         read_arrays(_file(tmp_path, **changes))
 
 
+def test_places_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    assert np.isnan(read_arrays(_file(tmp_path, p_sample=[1.0, np.nan]), "p_sample")["p_sample"]).sum() == 1
+    with pytest.raises(TrainingDataError, match="p_sample: found an infinite number"):
+        read_arrays(_file(tmp_path, p_sample=[1.0, np.inf]), "p_sample")
+
+
 def test_an_array_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainingDataError, match=r"records\.npz: missing array 'group'"):
         read_arrays(_file(tmp_path), "group")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import hashlib
 import json
+import os
+import signal
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
@@ -28,6 +31,7 @@ from seisedge.edge.waveforms import Waveform
 from seisedge.export.cli import main
 from seisedge.export.dataset import read_labelled
 from seisedge.export.errors import TrainingDataError
+from seisedge.export.evaluation.labelled_cases import labelled_cases
 from seisedge.export.records import Record, labelled_records
 from seisedge.export.registry import REGISTRY, find
 from seisedge.export.train import Training
@@ -192,6 +196,80 @@ def test_a_training_that_was_stopped_gives_the_bits_of_one_that_was_not(
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
+def _earthquakes(folder: Path, options: TrainOptions) -> Training:
+    manifest = draft_manifest(find("earthquake-cnn"))
+    torch.manual_seed(0)
+    return Training(find("earthquake-cnn").build(), Preprocess(manifest), _records(manifest, folder), options)
+
+
+def test_ctrl_c_waits_for_the_end_of_a_step(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state of a training that was stopped in the middle of an update is that of a whole one."""
+    state, clip = tmp_path / "state.pt", torch.nn.utils.clip_grad_norm_
+    whole = _earthquakes(folder, WHOLE)
+    torch.manual_seed(1)
+    whole.run(report_every=1)
+    stopped = _earthquakes(folder, WHOLE)
+
+    def interrupted(*args: Any, **more: Any) -> torch.Tensor:
+        if stopped.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return clip(*args, **more)
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", interrupted)
+    torch.manual_seed(1)
+    stopped.run(report_every=1, keep=state)
+    monkeypatch.undo()
+    assert stopped.step == 4
+    resumed = _earthquakes(folder, WHOLE)
+    resumed.load(state)
+    resumed.run(report_every=1)
+    for one, other in zip(whole.trained.state_dict().values(), resumed.trained.state_dict().values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    assert [row["loss"] for row in resumed.curve] == [row["loss"] for row in whole.curve]
+
+
+def test_a_training_with_nothing_held_out_takes_all_its_steps(folder: Path) -> None:
+    training = _earthquakes(folder, dataclasses.replace(WHOLE, steps=12, held_out=0.0, check_every=1, patience=2))
+    training.run()
+    assert training.step == 12
+    training = _earthquakes(folder, dataclasses.replace(WHOLE, steps=12, check_every=0, patience=2))
+    training.run()
+    assert training.step == 12
+
+
+def test_a_training_that_ended_early_takes_no_step_more_when_it_is_run_again(folder: Path, tmp_path: Path) -> None:
+    options = dataclasses.replace(WHOLE, steps=400, check_every=2, patience=3, learning_rate=0.5, average=0.0)
+    first = _earthquakes(folder, options)
+    first.run(keep=tmp_path / "state.pt")
+    assert first.step < 400
+    again = _earthquakes(folder, options)
+    again.load(tmp_path / "state.pt")
+    again.run()
+    assert again.step == first.step
+
+
+def test_a_state_of_other_data_is_refused(folder: Path, tmp_path: Path) -> None:
+    training = _earthquakes(folder, WHOLE)
+    training.data = {"labelled_train.npz": "a", "start": "b"}
+    training.save(tmp_path / "state.pt")
+    for data in ({"labelled_train.npz": "c", "start": "b"}, {"labelled_train.npz": "c"}):
+        training.data = data
+        with pytest.raises(TrainingDataError, match=r"a training on another labelled_train\.npz, wanted the same"):
+            training.load(tmp_path / "state.pt")
+    training.data = {"labelled_train.npz": "a"}
+    with pytest.raises(TrainingDataError, match="found a training on another start"):
+        training.load(tmp_path / "state.pt")
+
+
+def test_a_loss_that_is_no_number_ends_the_training(folder: Path) -> None:
+    manifest, network = draft_manifest(find("earthquake-cnn")), find("earthquake-cnn").build()
+    for each in network.parameters():
+        each.data.fill_(float("nan"))
+    training = Training(network, Preprocess(manifest), _records(manifest, folder), WHOLE)
+    with pytest.raises(TrainingDataError, match="step 1: found a loss of nan"):
+        training.run()
+
+
 def test_a_training_that_gets_no_better_ends_and_keeps_its_best(folder: Path, tmp_path: Path) -> None:
     options = dataclasses.replace(
         training_options(), steps=400, batch=4, check_every=2, patience=3, held_out=0.4, learning_rate=0.5, average=0.0
@@ -334,6 +412,36 @@ def test_windows_of_which_a_normalisation_leaves_nothing_are_told(name: str, is_
     told = "labelled_train.npz: 1 windows have a standard deviation below 1e-06"
     assert (told in job.describe()) == is_told
     assert "labelled_val" not in job.describe()
+
+
+def test_a_window_with_a_sample_that_is_no_number_is_left_out(tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path, count=9)
+    with np.load(folder / "labelled_train.npz") as file:
+        arrays = dict(file)
+    arrays["samples"][5] = np.nan
+    _with(folder / "labelled_train.npz", samples=arrays["samples"])
+    options = dataclasses.replace(default_options(draft_manifest(find("earthquake-cnn")), 1), batch=2)
+    job = TrainJob(find("earthquake-cnn"), TrainingData(labelled=folder), options, threads=1, state=None)
+    assert "labelled_train.npz: 1 windows left out: found samples that are not finite" in job.describe()
+
+
+def test_labels_without_an_origin_are_those_of_who_made_them(tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path, count=9)
+    for name in ("train", "val"):
+        table = folder / f"labelled_{name}.csv"
+        with table.open(encoding="utf-8", newline="") as file:
+            rows = [{key: each for key, each in row.items() if key != "p_origin"} for row in csv.DictReader(file)]
+        with table.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    assert {each.origin for case in labelled_cases(folder / "labelled_val.npz").cases for each in case.labels} == {
+        "manual"
+    }
+    options = dataclasses.replace(default_options(draft_manifest(find("earthquake-cnn")), 1), batch=2, mined_records=1)
+    job = TrainJob(find("earthquake-cnn"), TrainingData(labelled=folder), options, threads=1, state=None)
+    job.fit(lambda _: None)
+    assert "validation_manual_P_f1" in job.write(tmp_path / "x.onnx", command="").scores
 
 
 def _at_rates(path: Path, rates: list[float]) -> None:
