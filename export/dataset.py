@@ -67,6 +67,19 @@ class LabelledSet:
     digest: str
     refused: dict[str, int]
 
+    def unused(self, manifest: Manifest) -> Iterator[str]:
+        """Say for a person which windows the model cannot take, and of which its normalisation leaves nothing."""
+        for why, windows in self.refused.items():
+            yield f"{windows:,} windows left out: {why}"
+        steps = [each for each in manifest.steps if each.op.startswith("normalise")]
+        least = max((float(str(each.params["eps"])) for each in steps), default=0.0)
+        small = sum(float(each.samples.std(axis=1).max()) < least for each in self.windows)
+        if small:
+            yield (
+                f"{small:,} windows have a standard deviation below {least:g}, which {manifest.name} adds to what it "
+                "divides by: next to nothing is left of them. It wants counts, not m/s"
+            )
+
 
 def read_labelled(path: Path, preprocess: Preprocess) -> LabelledSet:
     """Read `path` (`.npz`) and the `.csv` beside it.

@@ -124,6 +124,7 @@ def continuous_records(
     *,
     accelerometers: bool = False,
     catalogue: Catalogue | None = None,
+    avoid_s: tuple[float, float] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Record]:
     """Pieces of an archive, in which picks of at least `AGREED` pickers are labels and others are masked.
@@ -135,6 +136,8 @@ def continuous_records(
     catalogue
         Labels the pieces instead of consensus picks, with the P of each station. Pieces begin at whole seconds then,
         for an archive of events is made of short files, and those of an hour are one group.
+    avoid_s
+        For models of events: so long before and behind a P that stands outside a piece nothing is known in it.
     tell
         Gets a line for what of the archive is not used, and why.
 
@@ -161,6 +164,8 @@ def continuous_records(
                 rate = preprocess.manifest.sampling_rate
                 placed = [(phase, (time - begin) * rate / NANOSECONDS, models) for phase, time, models in mine]
                 record = _record(f"{station.id}.{begin}", samples, placed, rate)
+                if avoid_s is not None:
+                    record = replace(record, unknown=record.unknown + _near_by(record, placed, avoid_s, rate))
                 group = "" if catalogue is None else str(begin // _HOUR_NS)
                 yield replace(record, station=f"{station.id.network}.{station.id.station}", group=group)
     if not used:
@@ -222,6 +227,20 @@ def _record(name: str, samples: Float32, picks: list[tuple[str, float, int]], ra
     arrivals = tuple((phase, place) for phase, place, models in inside if models >= AGREED)
     unknown = tuple((None, place - reach, place + reach) for _, place, models in inside if models < AGREED)
     return Record(name, "continuous", samples, arrivals, unknown)
+
+
+def _near_by(
+    record: Record, picks: list[tuple[str, float, int]], avoid_s: tuple[float, float], rate: float
+) -> tuple[tuple[None, float, float], ...]:
+    """Where in a piece a P before or behind it forbids to speak of noise: those inside are known to the objective."""
+    before, behind = (each * rate for each in avoid_s)
+    npts, inside = record.samples.shape[1], set(record.arrivals)
+    spans = (
+        (None, place - before, place + behind)
+        for phase, place, models in picks
+        if phase == "P" and models >= AGREED and (phase, place) not in inside
+    )
+    return tuple(each for each in spans if each[1] < npts and each[2] > 0)
 
 
 def mems_records(path: Path, preprocess: Preprocess, *, left_out: Iterable[str]) -> Iterator[Record]:

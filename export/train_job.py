@@ -109,25 +109,12 @@ class TrainJob:
             f"{self._model.name}: {self._model.parameters:,} parameters, {records} for training{validation}, "
             f"{self._options.steps:,} steps{resumed}"
         )
-        return "\n".join([first, *self._left_out(), *self._too_small(), *self._told])
-
-    def _left_out(self) -> Iterator[str]:
-        """Which labelled windows the model cannot take, and why."""
-        for name, found in zip(_LABELLED, self._sets or (), strict=False):
-            for why, windows in found.refused.items():
-                yield f"{name}: {windows:,} windows left out: {why}"
-
-    def _too_small(self) -> Iterator[str]:
-        """Of which labelled windows a normalisation leaves next to nothing."""
-        steps = [each for each in self._preprocess.manifest.steps if each.op.startswith("normalise")]
-        least = max((float(str(each.params["eps"])) for each in steps), default=0.0)
-        for name, found in zip(_LABELLED, self._sets or (), strict=False):
-            small = sum(float(each.samples.std(axis=1).max()) < least for each in found.windows)
-            if small:
-                yield (
-                    f"{name}: {small:,} windows have a standard deviation below {least:g}, which {self._model.name} "
-                    f"adds to what it divides by: next to nothing is left of them. It wants counts, not m/s"
-                )
+        unused = (
+            f"{name}: {line}"
+            for name, found in zip(_LABELLED, self._sets or (), strict=False)
+            for line in found.unused(self._preprocess.manifest)
+        )
+        return "\n".join([first, *unused, *self._told])
 
     def fit(self, progress: Progress) -> None:
         """Train."""
@@ -203,10 +190,17 @@ class TrainJob:
                 self._preprocess,
                 accelerometers=data.accelerometers,
                 catalogue=catalogue,
+                avoid_s=self._avoid_s,
                 tell=self._told.append,
             )
         if data.mems is not None:
             yield from mems_records(data.mems, self._preprocess, left_out=data.left_out)
+
+    @property
+    def _avoid_s(self) -> tuple[float, float] | None:
+        examples = self._options.examples
+        is_detector = self._model.recipe.task == "event_detection"
+        return (examples.avoid_before_s, examples.avoid_after_s) if is_detector else None
 
     def _read_catalogue(self, path: Path) -> Catalogue:
         if self._model.recipe.task != "event_detection":

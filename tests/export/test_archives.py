@@ -9,12 +9,15 @@ import pytest
 from packets import START_NS, packet, records
 
 from seisedge.edge.preprocess import Preprocess
+from seisedge.export.crops import Crop
 from seisedge.export.errors import TrainingDataError
 from seisedge.export.evaluation.archive_cases import archive_cases
 from seisedge.export.evaluation.sta_lta import StaLtaPicker
+from seisedge.export.objectives import objective_of
 from seisedge.export.records import Continuous, Record, continuous_records
 from seisedge.export.registry import find
 from seisedge.export.train_job import draft_manifest
+from seisedge.export.train_options import ExampleOptions
 
 PICKS = "network,station,phase,time,n_models\nXX,TEST,P,2020-09-13T12:28:40Z,4\n"
 
@@ -78,3 +81,28 @@ def test_an_archive_of_which_nothing_is_used_is_told(tmp_path: Path) -> None:
     assert told == [f"{folder}: found nothing to use from 2021-01-01 to the end"]
     with pytest.raises(TrainingDataError, match="found no files, wanted an archive of miniSEED"):
         _records(tmp_path / "nowhere", [])
+
+
+def test_coda_of_an_event_before_a_piece_is_no_noise(tmp_path: Path) -> None:
+    """Twenty minutes with a P behind 100 s: what begins within 500 s behind it says nothing, in whichever piece."""
+    rng, rate = np.random.default_rng(0), 100.0
+    for component in "ZNE":
+        each = packet(rng.integers(-100, 100, 120_000).astype(np.int32), component=component)
+        (tmp_path / f"{component}.mseed").write_bytes(b"".join(records(each)))
+    (tmp_path / "picks_consensus.csv").write_text(PICKS.replace("12:28:40", "12:28:20"), encoding="utf-8")
+    at_s = 100.0
+    manifest = draft_manifest(find("convnetquake"))
+    objective = objective_of(manifest, ExampleOptions())
+    told = {True: list[float](), False: list[float]()}
+    for record in continuous_records(Continuous(tmp_path), Preprocess(manifest), avoid_s=(10.0, 500.0)):
+        begin_s = int(record.id.rpartition(".")[2]) / 1e9 - START_NS / 1e9
+        for start in range(0, record.samples.shape[1] - manifest.window_samples, 200):
+            shifted = [(phase, place - start) for phase, place in record.arrivals]
+            unknown = [(phase, a - start, b - start) for phase, a, b in record.unknown]
+            target, weight = objective.target(Crop(record.samples, shifted, unknown))
+            if weight[0]:
+                told[bool(target[0])].append(begin_s + start / rate)
+    assert told[True]
+    width_s = manifest.window_samples / rate
+    assert all(begin + width_s < at_s - 10 + 1 or begin > at_s + 500 - 1 for begin in told[False])
+    assert any(begin > at_s + 500 for begin in told[False])
