@@ -21,13 +21,14 @@ import click
 
 from .daemon.config import Config, SourcePart, read_config
 from .daemon.config_text import config_text
+from .daemon.intake import require_possible
 from .daemon.log import set_up_log
+from .daemon.possible import require_files, require_sinks, require_sources, require_writable
 from .daemon.service import Service
 from .daemon.sessions import load_sessions
 from .daemon.sink_config import FileSink
-from .daemon.sinks import open_sink
-from .errors import SeisedgeError, UsageError
-from .sources import parse_url
+from .daemon.status_text import status_lines
+from .errors import SecretFileError, SeisedgeError, UsageError
 
 _EPILOG = """\b
 Examples:
@@ -42,6 +43,7 @@ Exit codes: 0 all went well; 1 something did not (one line on stderr says what);
 configuration was wrong.
 """
 _SWITCH_S = 0.0005
+_RELOAD_S, _LOOK_S = 120.0, 0.1
 _DEFAULT_URL = "http://127.0.0.1:8600"
 
 
@@ -68,9 +70,12 @@ def check(config: Path) -> None:
 
     async def look() -> int:
         found = read_config(config)
+        require_sources(found)
+        require_sinks(found)
+        closed = require_files(found)
         sessions = load_sessions(found)
-        for part in found.sink:
-            open_sink(part).close()
+        for line in closed:
+            click.echo(f"edge-daemon: {line}", err=True)
         for name, session in sessions.items():
             click.echo(f"model {name}: {session.manifest.name}, {session.digest[:16]}, golden input as it should be")
         click.echo(f"{config}: {len(found.source)} sources, {len(found.model)} models, {len(found.sink)} sinks: good")
@@ -86,7 +91,10 @@ def init(url: str, state: str) -> None:
     """Write a commented configuration for the source URL to standard output."""
 
     async def write() -> int:
-        parse_url(url)
+        try:
+            require_possible(SourcePart(url))
+        except SecretFileError as error:  # a configuration comes before its secrets
+            click.echo(f"edge-daemon: {error}: wanted before the daemon runs", err=True)
         click.echo(config_text(url, state=state), nl=False)
         return 0
 
@@ -101,7 +109,7 @@ def status(url: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the com
 
     async def show() -> int:
         found = _fetch(url)
-        click.echo(json.dumps(found, indent=1) if as_json else "\n".join(_status_lines(found)))
+        click.echo(json.dumps(found, indent=1) if as_json else "\n".join(status_lines(found)))
         return 0 if found["ok"] else 1
 
     _guarded(show)
@@ -113,7 +121,14 @@ def reload_(url: str) -> None:
     """Let a running daemon read its configuration anew; what is wrong with it leaves the old one in force."""
 
     async def send() -> int:
-        os.kill(int(_fetch(url)["pid"]), signal.SIGHUP)
+        before = _fetch(url)
+        try:
+            os.kill(int(before["pid"]), signal.SIGHUP)
+        except OSError as error:
+            raise SeisedgeError(f"{url}: process {before['pid']} cannot be reached: {error.strerror}") from error
+        after = await _reloaded(url, before)
+        if after["refused_reloads"] > before["refused_reloads"]:
+            raise SeisedgeError(f"the old configuration stays: {after['last_reload_problem']}")
         return 0
 
     _guarded(send)
@@ -129,16 +144,16 @@ def replay(config: Path, inputs: tuple[str, ...], output: Path) -> None:
     CONFIG's own sources, sinks and state are left alone.
     """
     set_up_log("text", verbose=False)
-    output.write_bytes(b"")  # it is there, whatever is found
 
     async def play() -> int:
         with tempfile.TemporaryDirectory() as state:
-            return await _replay(read_config(config), inputs, output, state)
+            return await _replay_of(read_config(config), inputs, output, state).run()
 
     _guarded(play)
 
 
-async def _replay(config: Config, inputs: tuple[str, ...], output: Path, state: str) -> int:
+def _replay_of(config: Config, inputs: tuple[str, ...], output: Path, state: str) -> Service:
+    """Make what replays; what the output had is kept until nothing stands against it."""
     kind = "csv" if output.suffix == ".csv" else "jsonl"
     replayed = dataclasses.replace(
         config,
@@ -147,7 +162,15 @@ async def _replay(config: Config, inputs: tuple[str, ...], output: Path, state: 
         daemon=dataclasses.replace(config.daemon, state=state),
         http=dataclasses.replace(config.http, listen=""),
     )
-    return await Service(replayed, until_end=True).run()
+    for part in replayed.source:
+        require_possible(part)
+    try:
+        require_writable(output)
+    except OSError as error:
+        raise UsageError(f"--output: {output}: cannot be written: {error.strerror}") from error
+    service = Service(replayed, until_end=True)
+    output.write_bytes(b"")  # it is there, whatever is found
+    return service
 
 
 def prepare_process() -> None:
@@ -162,6 +185,7 @@ def prepare_process() -> None:
 
 
 async def _serve(config: Config, path: Path) -> int:
+    require_sources(config)
     service = Service(config)
     prepare_process()
     loop = asyncio.get_running_loop()
@@ -186,9 +210,33 @@ def _guarded(task: Callable[[], Coroutine[Any, Any, int]]) -> None:
     except SeisedgeError as error:
         click.echo(f"edge-daemon: {error}", err=True)
         code = error.exit_code
+    except BrokenPipeError:
+        raise  # whoever read our output has seen enough: click ends quietly
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error) or type(error).__name__
+        click.echo(f"edge-daemon: {what}", err=True)
+        code = 1
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)
+
+
+async def _reloaded(url: str, before: dict[str, Any]) -> dict[str, Any]:
+    """Wait until the daemon has taken or refused a configuration.
+
+    Raises
+    ------
+    SeisedgeError
+        It ended, or is silent.
+    """
+    for _ in range(round(_RELOAD_S / _LOOK_S)):
+        await asyncio.sleep(_LOOK_S)
+        after = _fetch(url)
+        if after["pid"] != before["pid"]:
+            raise SeisedgeError(f"{url}: the daemon ended at the reload, and process {after['pid']} answers now")
+        if any(after[key] != before[key] for key in ("reloads", "refused_reloads")):
+            return after
+    raise SeisedgeError(f"{url}: no end of the reload within {_RELOAD_S:g} s")
 
 
 def _fetch(url: str) -> dict[str, Any]:
@@ -201,72 +249,6 @@ def _fetch(url: str) -> dict[str, Any]:
         reason = getattr(error, "reason", error)
         raise SeisedgeError(f"{url}: no daemon answers there: {reason}") from error
     return found
-
-
-def _status_lines(found: dict[str, Any]) -> list[str]:
-    published, outbox = found["published_s"], found["outbox"]
-    lines = ["ok" if found["ok"] else "PROBLEMS:", *(f"  {each}" for each in found["problems"])]
-    lines.append(
-        f"up {_age(found['uptime_s'])}; packet to pick {_ms(published['p50'])} median, {_ms(published['p99'])} p99"
-    )
-    lines += [
-        f"worker {number}: {each['queue']} packets wait, {each['windows']} windows, {each['failed_windows']} failed; "
-        f"a call of the network {_ms(each['inference_s']['p50'])} median, {_ms(each['inference_s']['p99'])} p99"
-        for number, each in enumerate(found["workers"], start=1)
-    ]
-    for each in found["stations"]:
-        gaps = sum(model["gaps"] for model in each["models"].values())
-        latency = "no data" if each["latency_s"] is None else f"data {_age(each['latency_s'])} old"
-        refused = "".join(f"; {why}" for model in each["models"].values() for why in model["refused"])
-        about = f"{latency}, {each['packets']} packets, {gaps} gaps, {_last(each['last_pick'])}{refused}"
-        lines.append(f"station {each['id']}: {about}")
-    for each in found["sources"]:
-        overruns = f", {each['overruns']} overrun" if each["overruns"] else ""
-        lines.append(
-            f"source {each['name']}: {each['packets']} packets, {each['damaged']} damaged{overruns}, "
-            f"{each['dropped']} dropped, {each['queue']} wait{_tail(each['last_problem'])}"
-        )
-    for each in found["sinks"]:
-        state = "up" if each["up"] else "DOWN"
-        lines.append(
-            f"sink {each['name']}: {state}, {each['delivered']} delivered, {each['waiting']} wait"
-            f"{_tail(each['last_problem'] if not each['up'] else '')}"
-        )
-    lines.append(f"outbox: {'on the disk' if outbox['durable'] else 'NOT DURABLE'}, {outbox['lost']} lost")
-    return [*lines, _machine_line(found["machine"])]
-
-
-def _machine_line(machine: dict[str, Any]) -> str:
-    board = [f"memory {machine['rss_bytes'] / 1e6:.0f} MB"] if machine["rss_bytes"] else []
-    if machine["disk_free_bytes"] is not None:
-        board.append(f"disk {machine['disk_free_bytes'] / 1e9:.1f} GB left")
-    if machine["temperature_c"] is not None:
-        board.append(f"{machine['temperature_c']:.0f} °C")
-    if machine["throttled"] is not None:
-        board.append(", ".join(machine["throttling"]) or "not throttled")
-    return "machine: " + ", ".join(board)
-
-
-def _last(pick: dict[str, Any] | None) -> str:
-    if pick is None:
-        return "no pick yet"
-    return f"last pick {pick['label']} {pick['time'][:22]}Z, probability {pick['probability']:.2f}, {pick['status']}"
-
-
-def _age(seconds: float) -> str:
-    """Write a length of time as a person says it."""
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.1f} s"
-
-
-def _ms(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1000:.1f} ms"
-
-
-def _tail(problem: str) -> str:
-    return f"; {problem}" if problem else ""
 
 
 if __name__ == "__main__":

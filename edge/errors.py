@@ -13,6 +13,10 @@ class UsageError(SeisedgeError, ValueError):
     exit_code = 2
 
 
+class SecretFileError(UsageError):
+    """A file of a secret or of certificates that a source names cannot be read; it may be there later."""
+
+
 class DataError(SeisedgeError, ValueError):
     """An input cannot be read or does not hold what it must."""
 

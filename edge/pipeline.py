@@ -13,7 +13,7 @@ from .classify import thresholds_with
 from .errors import DataError
 from .manifest import Threshold
 from .picks import StationId
-from .postprocess import Result, postprocess_of
+from .postprocess import Postprocess, Result, postprocess_of
 from .preprocess import Preprocess, StreamChain
 from .runs import Float32, Run
 from .session import Session
@@ -22,6 +22,7 @@ from .windows import WindowBlock, WindowCutter
 
 _LONGEST_BREAK_NS = 60_000_000_000
 """A component that ended longer ago says nothing of where another one has to stand."""
+_NOBODY = StationId("", "", "", "")
 _MOST_RUNNING = 16  # blocks given to an executor and not yet collected: bounds memory
 
 
@@ -137,7 +138,7 @@ class LoadedModel:
     Raises
     ------
     UsageError
-        A threshold for a label that the model does not have.
+        A threshold for a label that the model does not have, or a stride at which samples lie between the windows.
     """
 
     def __init__(self, session: Session, thresholds: dict[str, float], stride: int | None) -> None:
@@ -145,6 +146,17 @@ class LoadedModel:
         self.preprocess = Preprocess(session.manifest)
         self.stride = stride or session.manifest.stride_samples
         self.thresholds: dict[str, Threshold] = thresholds_with(session.manifest, thresholds)
+        self.postprocess(_NOBODY)  # refuses a stride now, and not at a live station's first packet
+
+    def postprocess(self, station: StationId) -> Postprocess:
+        """Make what takes the model's outputs of a station."""
+        return postprocess_of(
+            self.manifest,
+            station,
+            model_digest=self.session.digest,
+            thresholds=self.thresholds,
+            stride=self.stride,
+        )
 
 
 class StationPicker:

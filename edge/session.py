@@ -127,7 +127,7 @@ class OrtSession:
         if text is None:
             raise ModelError(
                 f"{path}: found no manifest, wanted one under the metadata key {METADATA_KEY!r}: "
-                "export the model with edge-export"
+                "a network of your own becomes an artefact by `edge-export wrap` with a recipe"
             )
         self.manifest = read_manifest(text, str(path))
         self.digest = _digest(path)

@@ -77,23 +77,40 @@ def list_models(as_json: bool) -> None:  # noqa: FBT001 - a flag of the command 
         )
 
 
-@main.command(epilog=examples("edge-export show seismo-performer", "edge-export show picker.onnx --json"))
+@main.command(
+    epilog=examples("edge-export show unet", "edge-export show edge-picker:fp32", "edge-export show picker.onnx --json")
+)
 @click.argument("model")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable: the recipe, or the manifest with its digest.")
 @reports_errors
 def show(model: str, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """Show what MODEL is fed, what it gives and what is known of it. MODEL is a name or an .onnx file."""
+    """Show what MODEL is fed, what it gives and what is known of it.
+
+    MODEL is a name of the registry, whose recipe is shown; an .onnx file; or one of an embedded model, NAME:FORM.
+    """
     from .registry import REGISTRY, find  # noqa: PLC0415 - torch comes with it
 
-    if model in REGISTRY or (not Path(model).is_file() and Path(model).suffix != ".onnx"):
+    is_file = Path(model).is_file() or Path(model).suffix == ".onnx" or model in models.embedded_files()
+    if model in REGISTRY or not is_file:
         recipe = find(model).recipe
         lines, value = describe_recipe(recipe), dataclasses.asdict(recipe)
+        lines += _embedded(model)
     else:
         path = models.find_model(model)
         session = OrtSession(path, any_target=True)
         lines = describe_artefact(session.manifest, digest=session.digest, size=path.stat().st_size)
         value = {"digest": session.digest, **dataclasses.asdict(session.manifest)}
     click.echo(json.dumps(value, indent=1) if as_json else "\n".join(lines))
+
+
+def _embedded(model: str) -> list[str]:
+    """Of an embedded model: thresholds are chosen behind a training, so those of a recipe are not what runs."""
+    path = models.embedded_models().get(model)
+    if path is None:
+        return []
+    manifest = OrtSession(path, any_target=True).manifest
+    on = ", ".join(f"{label} {each.on:g}" for label, each in manifest.postprocess.thresholds.items())
+    return ["", f"The embedded one opens at {on}; edge-export show {model}:fp32 has all of it."]
 
 
 for _command in (import_weights, export, quantize, verify, recipe, wrap, engine, catalogue, train, evaluate):

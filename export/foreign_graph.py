@@ -97,6 +97,7 @@ def read_graph(path: Path) -> ForeignGraph:
         raise ModelError(f"{path}: found no ONNX model with operators, wanted one")
     _check_tensors(model, path)
     _check_operators(model, path)
+    _check_inputs(model, path)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -105,6 +106,15 @@ def read_graph(path: Path) -> ForeignGraph:
             f"{path}: found an invalid ONNX model ({reason}), wanted one that onnx.checker takes"
         ) from error
     return ForeignGraph(path, model, hashlib.sha256(content).hexdigest())
+
+
+def _check_inputs(model: onnx.ModelProto, path: Path) -> None:
+    """Of a network in float64 ONNX Runtime would say that it lacks a convolution."""
+    weights = {each.name for each in model.graph.initializer}
+    for each in model.graph.input:
+        if each.name not in weights and each.type.tensor_type.elem_type == TensorProto.DOUBLE:
+            found = "tensor(double)"
+            raise ModelError(f"{path}: input {each.name}: found {found}, wanted tensor(float): {_ADVICE[found]}")
 
 
 def check_contract(session: ort.InferenceSession, recipe: Recipe, path: Path) -> bool:

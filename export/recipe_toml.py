@@ -176,8 +176,9 @@ def _field_comment(cls: type, key: str) -> str:
 def _operations() -> list[str]:
     width = max(map(len, OPERATIONS)) + 2
     lines = ["#"]
-    for name, (text, _) in recipe_comments.OPERATIONS.items():
-        line = f"#   {name:<{width}}{OPERATIONS[name].scope}: {text}"
+    for name, (text, params) in recipe_comments.OPERATIONS.items():
+        wants = f". Parameters: {', '.join(params)}" if params else ""
+        line = f"#   {name:<{width}}{OPERATIONS[name].scope}: {text}{wants}"
         lines += textwrap.wrap(line, _WIDTH, subsequent_indent="#   " + " " * width)
     return lines
 

@@ -114,6 +114,16 @@ def _double_output() -> onnx.ModelProto:
     return model
 
 
+def _double_network() -> onnx.ModelProto:
+    """All of it in float64, with an operator that ONNX Runtime has for float32 alone."""
+    wave = helper.make_tensor_value_info("waveform", TensorProto.DOUBLE, ["batch", 3, 100])
+    said = helper.make_tensor_value_info("probability", TensorProto.DOUBLE, ["batch", 3, 98])
+    node = helper.make_node("Conv", ["waveform", "weights"], ["probability"])
+    weights = numpy_helper.from_array(np.ones((3, 3, 3)), "weights")
+    graph = helper.make_graph([node], "double", [wave], [said], [weights])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def _custom_operator() -> onnx.ModelProto:
     model = without_softmax(helper.make_node("Magic", ["logits"], ["probability"], domain="acme", name="trick"))
     model.opset_import.append(helper.make_opsetid("acme", 1))
@@ -179,6 +189,10 @@ REFUSED: dict[str, tuple[onnx.ModelProto | bytes, str]] = {
     "double input": (
         artefacts.tiny_graph(input_type=TensorProto.DOUBLE),
         "found tensor(double), wanted tensor(float): export the network in float32, in torch with `network.float()`",
+    ),
+    "double network": (
+        _double_network(),
+        "input waveform: found tensor(double), wanted tensor(float): export the network in float32, in torch with",
     ),
     "double output": (
         _double_output(),

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from seisedge.edge import models, strict
 from seisedge.edge.errors import ManifestError, UsageError
 from seisedge.edge.picks import StationId
 from seisedge.edge.sources import parse_url
 
-from .sink_config import Sink, WaveformSink, read_sink
+from .config_checks import require_consistent
+from .sink_config import Sink, read_sink
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,9 +22,6 @@ else:
     import tomli as tomllib  # the same code, on the one Python that lacks it
 
 MAX_BYTES = 1 << 20
-
-SETTLING_S = 30.0
-"""A pick becomes final at most this long behind its onset."""
 _RESUMABLE = {"seedlink", "seedlinks", "datalink", "file", "sds"}
 
 
@@ -156,8 +153,8 @@ class StationPart:
 
 
 @dataclass(frozen=True)
-class Config:
-    """The whole file."""
+class Tables:
+    """What stands in the file."""
 
     source: tuple[SourcePart, ...]
     sink: tuple[Sink, ...]
@@ -166,6 +163,23 @@ class Config:
     outbox: OutboxPart = OutboxPart()
     model: tuple[ModelPart, ...] = (ModelPart("default", models.DEFAULT),)
     station: tuple[StationPart, ...] = (StationPart("*"),)
+
+
+@dataclass(frozen=True)
+class Config(Tables):
+    """A configuration that was read.
+
+    Attributes
+    ----------
+    where
+        The file, for messages on what only its models, sources and folders can tell.
+    """
+
+    where: str = field(default="", compare=False)
+
+    def place(self, key: str) -> str:
+        """Name a key and its file."""
+        return f"{self.where}: {key}" if self.where else key
 
     def station_part(self, station: StationId) -> StationPart | None:
         """Give the first entry that matches a station; None where none does: it is not taken."""
@@ -199,11 +213,12 @@ def parse_config(text: str, where: str) -> Config:
     """Read a configuration from its text; see `read_config`."""
     try:
         value = tomllib.loads(text)
-        sinks = _tables(value.pop("sink", []), "sink")
-        config = strict.read(Config, {"source": (), **value, "sink": ()}, "config")
+        _require_lists(value)
+        sinks = value.pop("sink", [])
+        tables = strict.read(Tables, {"source": (), **value, "sink": ()}, "config")
         read = tuple(read_sink(each, f"config.sink[{number}]") for number, each in enumerate(sinks))
-        config = Config(config.source, read, config.daemon, config.http, config.outbox, config.model, config.station)
-        _check(config)
+        config = Config(**{**_fields(tables), "sink": read}, where=where)
+        require_consistent(config)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where}: found no TOML: {error}") from error
     except (ManifestError, UsageError) as error:
@@ -212,82 +227,19 @@ def parse_config(text: str, where: str) -> Config:
     return config
 
 
-def _tables(value: object, path: str) -> list[object]:
-    if not isinstance(value, list):
-        raise UsageError(f"{path}: found one table, wanted a list of them: [[{path}]]")
-    return value
+def _fields(tables: Tables) -> dict[str, Any]:
+    return {each.name: getattr(tables, each.name) for each in fields(tables)}
 
 
-def _check(config: Config) -> None:
-    if not config.source:
-        raise UsageError("source: found none, wanted at least one [[source]]")
-    for number, source in enumerate(config.source):
-        try:
-            parse_url(source.url)
-        except UsageError as error:  # noqa: PERF203 - a handful, at the start
-            raise UsageError(f"source[{number}].url: {error}") from error
-    _require_distinct("source", [each.label for each in config.source])
-    _require_distinct("model", [each.name for each in config.model])
-    _require_distinct("sink", [each.label for each in config.sink])
-    known = {each.name for each in config.model}
-    for number, station in enumerate(config.station):
-        for name in station.models or ():
-            if name not in known:
-                hint = strict.suggestion(name, known)
-                raise UsageError(f"station[{number}].models: unknown model {name!r}{hint}")
-        if not re.fullmatch("[A-Z0-9]*", station.components):
-            found = station.components
-            raise UsageError(f'station[{number}].components: found {found!r}, wanted letters such as "Z" or "ZNE"')
-    _check_numbers(config)
-    for number, sink in enumerate(config.sink):
-        most = config.daemon.history_s - SETTLING_S
-        if isinstance(sink, WaveformSink) and sink.before_s + sink.after_s > most:
-            found = f"{sink.before_s + sink.after_s:g} s around a pick"
-            raise UsageError(f"sink[{number}]: found {found}, wanted at most daemon.history_s - 30 = {most:g}")
-    read_address(config.http.listen)
-
-
-def _require_distinct(path: str, names: list[str]) -> None:
-    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
-    if twice is not None:
-        raise UsageError(f"{path}: found {twice!r} twice, wanted distinct names")
-
-
-def _check_numbers(config: Config) -> None:
-    limits: list[tuple[str, float, float, float]] = [
-        ("daemon.workers", config.daemon.workers, 1, 64),
-        ("daemon.history_s", config.daemon.history_s, 10, 3600),
-        ("daemon.warm_up_s", config.daemon.warm_up_s, 0, 3600),
-        ("daemon.max_stations", config.daemon.max_stations, 1, 10_000),
-        ("daemon.stall_s", config.daemon.stall_s, 1, 3600),
-        ("outbox.max_results", config.outbox.max_results, 1, 100_000_000),
-        ("outbox.max_megabytes", config.outbox.max_megabytes, 1, 1 << 20),
-    ]
-    for number, source in enumerate(config.source):
-        limits.append((f"source[{number}].queue_packets", source.queue_packets, 16, 1 << 20))
-    for number, model in enumerate(config.model):
-        limits += [
-            (f"model[{number}].batch", model.batch, 1, 65_536),
-            (f"model[{number}].stride", model.stride, 0, 1 << 26),
-        ]
-    for number, station in enumerate(config.station):
-        limits.append((f"station[{number}].reorder_wait_s", station.reorder_wait_s, 0, 3600))
-    for path, found, low, high in limits:
-        if not low <= found <= high:
-            raise UsageError(f"{path}: found {found:g}, wanted {low:g} to {high:g}")
-
-
-def read_address(text: str) -> tuple[str, int] | None:
-    """Read `host:port`; None for an empty text.
-
-    Raises
-    ------
-    UsageError
-        The text has another form.
-    """
-    if not text:
-        return None
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535:
-        raise UsageError(f"http.listen: found {text!r}, wanted host:port such as 127.0.0.1:8600")
-    return host.strip("[]"), int(port)
+def _require_lists(value: dict[str, Any]) -> None:
+    """Refuse what is easily written for something else, in the words of TOML."""
+    for key in ("source", "model", "station", "sink"):
+        found = value.get(key, [])
+        if not isinstance(found, list):
+            what = "one table" if isinstance(found, dict) else f"{type(found).__name__} {found!r}"
+            raise UsageError(f"{key}: found {what}, wanted a list of them: [[{key}]]")
+    for number, model in enumerate(value.get("model", [])):
+        threshold = model.get("threshold", {}) if isinstance(model, dict) else {}
+        if not isinstance(threshold, dict):
+            wanted = "one for each label, such as { P = 0.5 }"
+            raise UsageError(f"model[{number}].threshold: found {threshold!r}, wanted {wanted}")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NANOSECONDS = 1_000_000_000
 _LOW_DISK_BYTES = 64 << 20
 _SILENT_S = 60.0
+_MOST_NAMED = 3
 _THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 _THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
 
@@ -53,6 +54,7 @@ def health_of(service: Service) -> Health:
     if not service.outbox.is_durable:
         problems.append(f"results are not durable: {service.outbox.counts.last_problem}")
     problems += [f"source {each.label}: {what}" for each in service.intakes if (what := _source_problem(service, each))]
+    problems += _station_problems(service)
     for label, delivery in list(service.deliveries.items()):
         if not delivery.counts.is_up:
             problems.append(f"sink {label}: {delivery.counts.last_problem}")
@@ -62,6 +64,22 @@ def health_of(service: Service) -> Health:
     if service.last_reload_problem:
         problems.append(f"reload: {service.last_reload_problem}")
     return Health(not problems, tuple(problems))
+
+
+def _station_problems(service: Service) -> list[str]:
+    """Name stations that are never picked, the first of them alone: there may be ten thousand."""
+    found = [
+        f"station {station.id}: model {name}: {each.lacking}"
+        for worker in service.workers
+        for station in list(worker.stations.values())
+        for name, each in list(station.pipelines.items())
+        if each.lacking and each.has_data  # of a sensor of another kind, such as infrasound, no model takes anything
+    ]
+    if len(found) > _MOST_NAMED:
+        found = [*found[:_MOST_NAMED], f"{len(found) - _MOST_NAMED} more stations lack components"]
+    if service.stations.are_all_unmatched:
+        found.append(f"none of {len(service.stations.unmatched)} stations matches a [[station]]")
+    return found
 
 
 def _source_problem(service: Service, intake: Intake) -> str:
@@ -152,6 +170,10 @@ def status_of(service: Service) -> dict[str, Any]:
         "published_s": {"p50": published[0], "p99": published[1]},
         "workers": [_worker(each) for each in service.workers],
         "refused_packets": service.stations.refused,
+        "unmatched_stations": len(service.stations.unmatched),
+        "reloads": service.reloads,
+        "refused_reloads": service.refused_reloads,
+        "last_reload_problem": service.last_reload_problem,
         "machine": {
             "rss_bytes": rss_bytes(),
             "temperature_c": temperature_c(),
@@ -179,7 +201,7 @@ def _station(station: Station, now_ns: int) -> dict[str, Any]:
                 "gaps": each.stream.aligner.counts.gap_count,
                 "late_samples": each.stream.aligner.counts.late_samples,
                 "duplicate_samples": each.stream.aligner.counts.duplicate_samples,
-                "refused": list(each.stream.refused.values()),
+                "refused": [*each.stream.refused.values(), *filter(None, [each.lacking])],
             }
             for name, each in pipelines
         },

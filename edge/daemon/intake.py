@@ -24,6 +24,8 @@ from .worker import Worker
 
 _LOG = logging.getLogger("seisedge.daemon")
 _MAX_ROUTES = 100_000
+_MOST_UNMATCHED = 1000
+_MOST_TOLD = 50
 
 
 class Stations:
@@ -35,6 +37,8 @@ class Stations:
         self._routes: dict[str, tuple[StationId, Worker] | None] = {}
         self.refused = 0
         """Packets of stations that are not wanted, beyond the bound, or without a name."""
+        self.unmatched: set[StationId] = set()
+        """Stations that match no `[[station]]`; bounded."""
 
     def route(self, source_id: str) -> tuple[StationId, Worker] | None:
         """Give the station of a channel and its worker; None for one that is not taken."""
@@ -50,6 +54,12 @@ class Stations:
         """Take a new configuration."""
         self.config = config
         self._routes.clear()
+        self.unmatched = set()
+
+    @property
+    def are_all_unmatched(self) -> bool:
+        """Whether stations came, and none of them matches a `[[station]]`."""
+        return bool(self.unmatched) and not self._known
 
     def _find(self, source_id: str) -> tuple[StationId, Worker] | None:
         try:
@@ -57,6 +67,7 @@ class Stations:
         except WireError:
             return None
         if self.config.station_part(station) is None:
+            self._note_unmatched(station)
             return None
         if station not in self._known:
             if len(self._known) >= self.config.daemon.max_stations:
@@ -66,6 +77,15 @@ class Stations:
             self._known[station] = self._workers[number]
             _LOG.info("station %s: first packet", station)
         return station, self._known[station]
+
+    def _note_unmatched(self, station: StationId) -> None:
+        """Say it once, and of so many stations that a stream of made-up names fills neither log nor memory."""
+        if station in self.unmatched or len(self.unmatched) >= _MOST_UNMATCHED:
+            return
+        self.unmatched.add(station)
+        if len(self.unmatched) <= _MOST_TOLD:
+            last = ", as may further ones, which are counted alone" if len(self.unmatched) == _MOST_TOLD else ""
+            _LOG.warning("station %s: matches no [[station]] (NET.STA.LOC.CH with * and ?): left out%s", station, last)
 
 
 def require_possible(part: SourcePart) -> None:

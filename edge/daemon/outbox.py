@@ -19,6 +19,7 @@ from .store import Entry, Item, Store, Subscription, Wish
 
 T = TypeVar("T")
 
+OUTBOX_NAME = "outbox.sqlite"
 _RETRY_NS = 5_000_000_000
 _IN_MEMORY = 10_000  # results; of about one kilobyte each
 _IN_MEMORY_BYTES = 32 << 20

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from seisedge.edge.archive import Trace
 from seisedge.edge.errors import UsageError
 from seisedge.edge.manifest import Components
 from seisedge.edge.picks import StationId
 from seisedge.edge.pipeline import LoadedModel, StationStream
-from seisedge.edge.postprocess import Result, postprocess_of
+from seisedge.edge.postprocess import Result
 from seisedge.edge.session import Session
+from seisedge.edge.stations import group_stations
 from seisedge.edge.windows import WindowBlock
 from seisedge.firmware_bridge import Packet, SourceId
 
@@ -21,6 +25,8 @@ from .config import ModelPart, StationPart
 from .results import Found, Stamps, Statement
 from .revisions import Revisions
 from .traces import Traces
+
+_LOG = logging.getLogger("seisedge.daemon")
 
 Float32 = npt.NDArray[np.float32]
 NANOSECONDS = 1_000_000_000
@@ -38,21 +44,27 @@ class Model(LoadedModel):
         """Equal for two that give the same results."""
         return self.session.digest, replace(self.part, artefact="")
 
-    def require_components(self, part: StationPart, where: str) -> None:
-        """Refuse a station that is said to lack what the model needs.
 
-        Raises
-        ------
-        UsageError
-            One line, with the place in the configuration.
-        """
-        components = self.manifest.components
-        lacking = {components.order[place] for place in _absent(components, part.components)}
+def require_components(models: Sequence[Model], part: StationPart) -> None:
+    """Refuse letters that no model of a station knows, and a station that is said to lack what one of them needs.
+
+    Raises
+    ------
+    UsageError
+        One line, without the place in the configuration.
+    """
+    letters = part.components
+    known = {code for each in models for code in (*each.manifest.components.order, *each.manifest.components.aliases)}
+    strange = next((each for each in letters if each not in known), None)
+    if models and strange is not None:
+        wanted = ", ".join(sorted(known))
+        raise UsageError(f"found {strange!r} in {letters!r}, wanted letters that its models know: {wanted}")
+    for each in models:
+        components = each.manifest.components
+        lacking = {components.order[place] for place in _absent(components, letters)}
         if lacking & set(components.needed):
-            found = f"{where}.components: found {part.components!r}"
-            raise UsageError(
-                f"{found}, wanted {', '.join(components.needed)} at least: model {self.part.name} needs them"
-            )
+            needed = ", ".join(components.needed)
+            raise UsageError(f"found {letters!r}, wanted {needed} at least: model {each.part.name} needs them")
 
 
 @dataclass
@@ -100,6 +112,11 @@ class Pipeline:
         self._warm_up_ns = round(warm_up_s * NANOSECONDS)
         self._stream_starts_ns = (0, 0)  # of the one before, of this one
         self.arrived_ns = 0
+        self._seen: set[int] = set()
+        self._judged = -1  # by how many components
+        self._is_told = False
+        self.lacking = ""
+        """Why the model cannot pick the station: which components have not come; empty where it can."""
         self.revisions = Revisions(self._measure, known)
         self._open()
 
@@ -108,13 +125,7 @@ class Pipeline:
         self.stream = StationStream(
             model.preprocess, stride=model.stride, reorder_wait_s=self._reorder_wait_s, absent=self._absent
         )
-        self._postprocess = postprocess_of(
-            model.session.manifest,
-            self.station,
-            model_digest=model.session.digest,
-            thresholds=model.thresholds,
-            stride=model.stride,
-        )
+        self._postprocess = model.postprocess(self.station)
 
     def fits(self, model: Model, part: StationPart) -> bool:
         """Tell whether a new configuration changes nothing here."""
@@ -129,7 +140,23 @@ class Pipeline:
     def push(self, component: int, packet: Packet, arrived_ns: int) -> None:
         """Take a packet."""
         self.stream.push(component, packet)
+        self._seen.add(component)
         self.arrived_ns = arrived_ns
+
+    @property
+    def has_data(self) -> bool:
+        """Whether anything has come that the model takes."""
+        return bool(self._seen)
+
+    def judge(self, span_ns: int) -> None:
+        """Look which components have come once so much of the station's data has; say once that some are missing."""
+        if len(self._seen) == self._judged or span_ns <= self._reorder_wait_s * NANOSECONDS:
+            return
+        self._judged = len(self._seen)
+        self.lacking = _lacking(self._seen, self.model.manifest.components)
+        if self.lacking and not self._is_told:
+            self._is_told = True
+            _LOG.warning("station %s: model %s: %s", self.station, self.model.part.name, self.lacking)
 
     def warm(self, packets: Sequence[Packet]) -> None:
         """Take packets of the past, of which nothing is stated: a model that is new on a station that is not."""
@@ -137,6 +164,7 @@ class Pipeline:
             component = self.component_of(SourceId.parse(packet.source_id))
             if component is not None:
                 self.stream.push(component, packet)
+                self._seen.add(component)
         while self.stream.cutter.take(1 << 16) is not None:
             pass
 
@@ -182,6 +210,13 @@ def _absent(components: Components, letters: str) -> frozenset[int]:
     """Give the components of a model that a station is said not to have; none where nothing is said."""
     there = {_place(letter, components) for letter in letters}
     return frozenset(range(len(components.order))) - there if letters else frozenset()
+
+
+def _lacking(seen: set[int], components: Components) -> str:
+    """Say what `edge-scan` says of the same components in a file; empty where nothing is missing."""
+    codes = [components.order[place] for place in sorted(seen)] or [""]
+    (found,) = group_stations([Trace(Path(), SourceId("", "", "", "", "", code)) for code in codes], components)
+    return found.refused or ""
 
 
 def _place(code: str, components: Components) -> int | None:

@@ -13,13 +13,15 @@ from pathlib import Path
 from seisedge.edge.errors import SeisedgeError, UsageError
 
 from .clock import Clock, SystemClock
-from .config import Config, read_address
+from .config import Config
+from .config_checks import read_address
 from .delivery import Delivery
 from .health import health_of, is_stalled
-from .intake import Intake, Stations, require_possible
+from .intake import Intake, Stations
 from .notify import Notifier
-from .outbox import Outbox
+from .outbox import OUTBOX_NAME, Outbox
 from .pipeline import Model
+from .possible import require_sinks, require_sources
 from .publisher import Publisher
 from .server import StatusServer
 from .sessions import load_sessions, with_history
@@ -34,7 +36,6 @@ _DRAIN_S = 60.0  # at the end of a replay
 _POSITIONS_EVERY = 5  # ticks
 _GIVE_UP_EVERY = 60  # ticks
 _PATIENCE_NS = 3_600_000_000_000  # for the last sample of a triggered waveform; then what there is must do
-OUTBOX_NAME = "outbox.sqlite"
 
 
 class Service:
@@ -77,7 +78,7 @@ class Service:
         self._notifier = Notifier()
         self._stop: asyncio.Event | None = None
         self.server: StatusServer | None = None
-        self.reloads = 0
+        self.reloads = self.refused_reloads = 0
         self.last_reload_problem = ""
         self.on_ready: Callable[[], None] = lambda: None
 
@@ -131,16 +132,13 @@ class Service:
             sessions = await asyncio.to_thread(load_sessions, written)
             config = with_history(written, sessions, least_s=self.config.daemon.history_s)
             _require_same(self.config, config)
-            changed = [each for each in config.sink if self._parts.get(each.label) != each]
-            for part in config.source:
-                require_possible(part)
-            opened = {each.label: open_sink(each) for each in changed}
+            require_sources(config)
+            require_sinks(config, self._parts.values())
         except SeisedgeError as error:
+            self.refused_reloads += 1
             self.last_reload_problem = str(error)
             _LOG.error("reload: %s: the old configuration stays", error)
             return False
-        for each in opened.values():
-            each.close()  # they open when they deliver; this one only had to be possible
         self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={self.clock.monotonic_ns() // 1000}")
         self.sessions, self._written = sessions, written
         await self._swap(config)

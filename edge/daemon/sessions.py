@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 
-from seisedge.edge import models
+from seisedge.edge.models import find_model
 from seisedge.edge.session import OrtSession
 
 from .config import Config
-from .pipeline import Model
+from .pipeline import Model, require_components
+from .place import at
 from .sink_config import WaveformSink
 
 _LOG = logging.getLogger("seisedge.daemon")
@@ -21,17 +22,22 @@ def load_sessions(config: Config) -> dict[str, OrtSession]:
     Raises
     ------
     SeisedgeError
-        The artefact is not there, damaged, for other processors, or gives other numbers.
+        The artefact is not there, damaged, for other processors, or gives other numbers; or the configuration asks for
+        what a model does not have: a label, a stride, a component.
     """
     sessions: dict[str, OrtSession] = {}
-    for part in config.model:
-        session = OrtSession(models.find_model(part.artefact))
-        session.check_golden()
+    models: dict[str, Model] = {}
+    for number, part in enumerate(config.model):
+        with at(config.place(f"model[{number}].artefact: ")):
+            session = OrtSession(find_model(part.artefact))
+            session.check_golden()
+        with at(config.place(f"model[{number}].")):  # the message begins with the key
+            models[part.name] = Model(part, session)
         sessions[part.name] = session
-        model = Model(part, session)
-        for number, station in enumerate(config.station):
-            if part in config.models_of(station):
-                model.require_components(station, f"station[{number}]")
+    for number, station in enumerate(config.station):
+        chosen = [models[part.name] for part in config.models_of(station)]
+        with at(config.place(f"station[{number}].components: ")):
+            require_components(chosen, station)
     return sessions
 
 

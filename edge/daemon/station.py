@@ -24,6 +24,8 @@ class Station:
     traces: Traces
     pipelines: dict[str, Pipeline] = field(default_factory=dict[str, Pipeline])
     packets: int = 0
+    first_ns: int | None = None
+    """Start of the first packet."""
     newest_ns: int = 0
     """Time of the newest packet's last sample."""
     arrived_ns: int = 0
@@ -39,6 +41,7 @@ class Station:
         """Take a packet."""
         self.traces.add(packet)
         self.packets += 1
+        self.first_ns = packet.starttime_ns if self.first_ns is None else self.first_ns
         self.arrived_ns = arrived_ns
         self.newest_ns = max(self.newest_ns, packet.time_of(packet.samples.size - 1))
         route = self.routes.get(packet.source_id)
@@ -46,6 +49,8 @@ class Station:
             route = self.routes[packet.source_id] = self._route(SourceId.parse(packet.source_id))
         for pipeline, component in route:
             pipeline.push(component, packet, arrived_ns)
+        for pipeline in self.pipelines.values():
+            pipeline.judge(packet.starttime_ns - self.first_ns)
 
     def _route(self, source_id: SourceId) -> list[tuple[Pipeline, int]]:
         places = [(each, each.component_of(source_id)) for each in self.pipelines.values()]

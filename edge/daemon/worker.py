@@ -13,7 +13,8 @@ from seisedge.edge.picks import StationId
 from seisedge.edge.session import RUN_ERRORS
 
 from .clock import Clock
-from .config import SETTLING_S, Config
+from .config import Config
+from .config_checks import SETTLING_S
 from .figures import Quantiles
 from .inbox import Arrival, Inbox
 from .pipeline import Block, Model, Pipeline

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seisedge.edge.errors import UsageError
+from seisedge.edge.errors import SecretFileError, UsageError
 from seisedge.firmware_bridge import Packet, WireError
 
 from .source import SourceCounts
@@ -170,7 +170,7 @@ def tls_context(url: SourceUrl) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=path)
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"source {url.text}: ca_file {path}: cannot be read: {error}") from None
+        raise SecretFileError(f"source {url.text}: ca_file {path}: cannot be read: {error}") from None
 
 
 def secret_of(url: SourceUrl, option: str) -> str | None:
@@ -188,7 +188,7 @@ def secret_of(url: SourceUrl, option: str) -> str | None:
         with Path(path).open("rb") as file:
             lines = file.read(_MOST_SECRET_BYTES).decode("utf-8").splitlines()
     except OSError as error:
-        raise UsageError(f"source {url.text}: {option} {path}: cannot be read: {error.strerror}") from None
+        raise SecretFileError(f"source {url.text}: {option} {path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"source {url.text}: {option} {path}: found bytes that are no UTF-8, wanted text") from None
     if len(lines) != 1 or not lines[0].strip():

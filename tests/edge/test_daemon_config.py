@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from seisedge.edge import StationId, UsageError
+from seisedge.edge import OrtSession, StationId, UsageError
 from seisedge.edge.daemon.config import parse_config, read_config
 from seisedge.edge.daemon.config_text import config_text
 from seisedge.edge.daemon.secrets import read_secret
+from seisedge.edge.models import find_model
 
 SOURCE = '[[source]]\nurl = "day.mseed"\n'
 
@@ -37,6 +38,12 @@ WRONG = {
     "in the URL, wanted a token_file",
     SOURCE + "[http]\nlisten = 'x'": "x.toml: http.listen: found 'x', wanted host:port such as 127.0.0.1:8600",
     SOURCE + "sink = 3": "x.toml: source[0]: unknown key 'sink', wanted one of name, queue_packets, url, when_full",
+    "[source]\nurl = 'x'": "x.toml: source: found one table, wanted a list of them: [[source]]",
+    SOURCE + "[model]\nname = 'a'": "x.toml: model: found one table, wanted a list of them: [[model]]",
+    SOURCE + "[station]\nmatch = '*'": "x.toml: station: found one table, wanted a list of them: [[station]]",
+    "source = 3": "x.toml: source: found int 3, wanted a list of them: [[source]]",
+    SOURCE + "[[model]]\nname = 'a'\nartefact = 'b'\nthreshold = 0.5": "x.toml: model[0].threshold: found 0.5, wanted "
+    "one for each label, such as { P = 0.5 }",
     SOURCE + "[sink]\ntype = 'csv'": "x.toml: sink: found one table, wanted a list of them: [[sink]]",
     SOURCE + "[[sink]]\ntype = 'waveform'\nfolder = 'x'\nafter_s = 300": "x.toml: sink[0]: found 315 s around a pick, "
     "wanted at most daemon.history_s - 30 = 90",
@@ -81,6 +88,18 @@ def test_the_defaults_that_init_shows_are_the_defaults() -> None:
     )
     shown = shown.replace("# max_stations", "max_stations").replace("# stall_s", "stall_s")
     assert parse_config(shown, "x") == parse_config(text, "x")
+
+
+def test_the_thresholds_that_init_shows_are_those_of_the_artefact_that_it_names() -> None:
+    shown = config_text("udp://:8888").replace("# threshold", "threshold")
+    (model,) = parse_config(shown, "x").model
+    own = OrtSession(find_model(model.artefact)).manifest.postprocess.thresholds
+    assert model.threshold == {label: each.on for label, each in own.items()}
+
+
+def test_a_key_that_is_no_table_of_ours_stays_unknown() -> None:
+    with pytest.raises(UsageError, match=r"^x.toml: unknown key 'where'"):
+        parse_config("where = 'y'\n" + SOURCE, "x.toml")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

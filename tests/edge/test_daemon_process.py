@@ -36,6 +36,9 @@ def config_in(folder: Path, model: Path, url: str, port: int) -> Path:
     return path
 
 
+PICKER = '[[model]]\nname = "picker"\nartefact = "edge-picker"\n'
+
+
 class Manager:
     """What systemd does: a socket that hears of the daemon."""
 
@@ -84,6 +87,33 @@ def test_it_tells_systemd_reloads_and_stops(tmp_path: Path, tiny_path: Path) -> 
             assert manager.has("STOPPING=1")
         manager.close()
         await server.stop()
+
+    asyncio.run(run())
+
+
+def test_a_reload_that_is_refused_says_why_and_ends_with_code_1(tmp_path: Path, tiny_path: Path) -> None:
+    port = free_port()
+
+    async def reload(daemon: DaemonProcess) -> tuple[int, str]:
+        done = await asyncio.to_thread(CliRunner().invoke, main, ["reload", "--url", daemon.url])
+        return done.exit_code, done.output
+
+    async def run() -> None:
+        config = config_in(tmp_path, tiny_path, f"seedlink://127.0.0.1:{free_port()}", port)
+        text = config.read_text(encoding="utf-8")
+        wrong = text + PICKER + "stride = 5000\n"
+        async with daemon_of(config, port) as daemon:
+            await daemon.until_answering()
+            for _ in range(2):  # the same problem again is told again
+                config.write_text(wrong, encoding="utf-8")
+                refused = f"{config}: model[1].stride: found 5000, wanted at most 2048 for model edge-picker"
+                assert await reload(daemon) == (1, f"edge-daemon: the old configuration stays: {refused}\n")
+                assert (await daemon.status())["last_reload_problem"] == refused
+            config.write_text(text, encoding="utf-8")
+            assert await reload(daemon) == (0, "")
+            status = await daemon.status()
+            assert [status[key] for key in ("reloads", "refused_reloads", "last_reload_problem")] == [1, 2, ""]
+            assert await daemon.end(signal.SIGTERM) == 0
 
     asyncio.run(run())
 

@@ -12,6 +12,7 @@ import torch
 from click.testing import CliRunner, Result
 from labelled import write_labelled
 
+from seisedge.edge import models
 from seisedge.edge.session import OrtSession
 from seisedge.export import wrap
 from seisedge.export.cli import main
@@ -52,6 +53,14 @@ def test_show_gives_a_recipe_or_an_artefacts_manifest(tiny_path: Path) -> None:
     words = run("show", tiny_path).stdout
     assert words.startswith("tiny, version 1\n")
     assert shown["digest"] in words
+
+
+def test_show_tells_the_thresholds_of_an_embedded_model_and_not_its_recipes_alone() -> None:
+    manifest = OrtSession(models.find_model("edge-picker-long")).manifest
+    on = ", ".join(f"{label} {each.on:g}" for label, each in manifest.postprocess.thresholds.items())
+    assert f"The embedded one opens at {on};" in run("show", "edge-picker-long").stdout
+    assert "The embedded one" not in run("show", "unet").stdout
+    assert json.loads(run("show", "edge-picker:fp32", "--json").stdout)["quantization"]["precision"] == "fp32"
 
 
 def test_a_recipe_is_a_start_for_an_artefact_of_ones_own(tmp_path: Path) -> None:
