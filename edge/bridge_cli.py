@@ -18,6 +18,7 @@ import click
 from seisedge.firmware_bridge import Packet, encode_records
 
 from .errors import SeisedgeError, UsageError
+from .output_file import replacing, require_apart
 from .packet_lines import json_line, text_line
 from .recorder import Recorder
 from .replay import ReplayCounts, ReplayOptions, replay
@@ -76,7 +77,7 @@ def cli() -> None:
 @click.option(
     "--record",
     type=click.Path(path_type=Path),
-    help="Write to a .mseed (2), .mseed3, .frames (native) or .datacast file.",
+    help="Write to a .mseed (2), .mseed3, .frames (native) or .datacast file; one that is there is appended to.",
 )
 @click.option("--encoding", help="steim2, steim1, int16, int32 or float32; the sensor's own type without it.")
 @click.option("--rotate", metavar="SIZE", help="Begin another file at this size, such as 100M.")
@@ -96,6 +97,7 @@ def listen(  # noqa: PLR0913, PLR0917 - one parameter per option
         raise UsageError("--encoding, --rotate: found no --record, wanted it with them")
     with ExitStack() as stack:
         if record is not None:
+            require_apart(parse_url(source), record)
             recorder = stack.enter_context(_recording(record, encoding, _size(rotate) if rotate else None))
             take = recorder.write
         else:
@@ -116,6 +118,15 @@ def _recording(path: Path, encoding: str | None, rotate_bytes: int | None = None
             yield recorder
     finally:
         click.echo(f"{path}: {recorder.packets} packets, {recorder.bytes:,} bytes", err=True)
+
+
+@contextmanager
+def _replacing(path: Path, encoding: str | None) -> Generator[Recorder, None, None]:
+    """Open a recorder of what a file is replaced with; the file stays where that fails, is stopped, or is nothing."""
+    with replacing(path) as draft, Recorder(draft, encoding=encoding) as recorder:
+        yield recorder
+    size = f", {recorder.bytes:,} bytes" if recorder.bytes else ": the file stays as it was"
+    click.echo(f"{path}: {recorder.packets} packets{size}", err=True)
 
 
 async def _listen(source: Source, take: Callable[[Packet], None], count: int | None) -> None:
@@ -248,15 +259,15 @@ def _bytes_of(source: Source) -> int | None:
 @click.argument("source")
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--encoding", help="For miniSEED: steim2, steim1, int16, int32 or float32; the sensor's type without it.")
-@click.option("--force", is_flag=True, help="Replace OUTPUT where it is there already.")
+@click.option("--force", is_flag=True, help="Replace OUTPUT where it is there already, once all is written.")
 def convert(source: str, output: Path, encoding: str | None, force: bool) -> None:  # noqa: FBT001 - a flag
     """Write the packets of SOURCE to OUTPUT as its suffix says: .mseed (2), .mseed3, .frames, .datacast."""
     opened = open_source(source)
-    if output.exists():
-        if not force:
-            raise UsageError(f"{output}: is there already, wanted --force to replace it")
-        output.unlink()
-    with _recording(output, encoding) as recorder:
+    require_apart(parse_url(source), output)
+    is_there = output.exists()
+    if is_there and not force:
+        raise UsageError(f"{output}: is there already, wanted --force to replace it")
+    with (_replacing if is_there else _recording)(output, encoding) as recorder:
         _run(_listen(opened, recorder.write, None))
     _finish(opened.counts)
 

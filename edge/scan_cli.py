@@ -176,6 +176,10 @@ def _painter(folder: Path | None) -> Callable[[Station, list[Pick | Detection]],
     from . import plot  # noqa: PLC0415 - matplotlib is no part of the base install
 
     plot.require_matplotlib()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"plot {folder}: cannot be written: {error.strerror}") from error
 
     def draw(station: Station, found: list[Pick | Detection]) -> None:
         for path in plot.draw_results(station, found, folder):

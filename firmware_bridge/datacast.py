@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from .errors import WireError
+from .frame import MAGIC, VERSION
 from .packet import NANOSECONDS, Packet, PacketFlag, Samples, span_ns
 from .source_id import SourceId
 
@@ -21,6 +22,7 @@ _NUMBER = rb"-?[0-9]{1,10}(?:\.[0-9]{1,9})?(?:[eE][-+]?[0-9]{1,2})?"
 _WHOLE = re.compile(rb"\{'([A-Z0-9]{3})', ?([0-9]{1,10})(?:\.([0-9]{1,9}))?((?:, ?-?[0-9]{1,10})+)\}")
 _REAL = re.compile(rb"\{'([A-Z0-9]{3})', ?([0-9]{1,10})(?:\.([0-9]{1,9}))?((?:, ?%b)+)\}" % _NUMBER)
 _SPACE = b" \r\n\t"
+_NATIVE = MAGIC + bytes((VERSION,))
 _MAX_BYTES = 8192
 _MAX_CHANNELS = 32
 _JITTER_NS = 2_000_000  # stamps are cut to 1 ms, so two of them are off by less than 2
@@ -53,13 +55,21 @@ class DatacastDecoder:
         Of all channels; a datagram does not say. Raspberry Shakes are of network AM, location 00.
     sampling_rate
         Known rate in Hz: no packet waits. 0: from the packets.
+    is_message
+        Each `feed` is one datagram: what has no closing brace in it is damage at once. Else bytes in any portions.
     """
 
     def __init__(
-        self, network: str = "AM", station: str = "SHAKE", location: str = "00", *, sampling_rate: float = 0.0
+        self,
+        network: str = "AM",
+        station: str = "SHAKE",
+        location: str = "00",
+        *,
+        sampling_rate: float = 0.0,
+        is_message: bool = False,
     ) -> None:
         self._names = (network, station, location)
-        self._rate = sampling_rate
+        self._rate, self._is_message = sampling_rate, is_message
         self._rest = b""
         self._found: deque[bytes | WireError] = deque()
         self._packets: deque[Packet] = deque()
@@ -68,6 +78,10 @@ class DatacastDecoder:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take a datagram, or bytes of a recording."""
+        if self._is_message and bytes(data[: len(_NATIVE)]) == _NATIVE:
+            hint = "format=native reads it"  # always the same words: what is new is told once
+            self._found.append(WireError(f"datacast: found a native frame, wanted a packet in braces: {hint}"))
+            return
         pieces = (self._rest + bytes(data)).split(b"}")
         self._rest = pieces.pop()
         for piece in pieces:
@@ -77,9 +91,18 @@ class DatacastDecoder:
                 self._found.append(WireError(f"datacast: found {before[:40]!r}, wanted a packet in braces"))
             if start >= 0:
                 self._found.append(piece[start:] + b"}")
-        if len(self._rest) > _MAX_BYTES:
+        if self._is_message:
+            self._end_datagram()
+        elif len(self._rest) > _MAX_BYTES:
             self._found.append(WireError(f"datacast: found {_MAX_BYTES} bytes without a closing brace"))
             self._rest = b""
+
+    def _end_datagram(self) -> None:
+        rest, self._rest = self._rest, b""
+        if rest.strip(_SPACE):
+            self._found.append(
+                WireError(f"datacast: found {rest[:40]!r} behind the last brace, wanted a packet in braces")
+            )
 
     def end(self) -> None:
         """Nothing more will come: an open brace is damage, and so are packets that still wait for a rate."""

@@ -9,12 +9,13 @@ import numpy as np
 from .cobs import cobs_decode, cobs_encode
 from .errors import WireError
 from .frame import MAX_FRAME_BYTES, Channel, ClockState, Frame, decode_frame, encode_frame
-from .naming import Naming
+from .naming import NameOwners, Naming
 from .packet import Packet, PacketFlag
 from .sequence import SequenceTracker
 
 _MAX_STUFFED = MAX_FRAME_BYTES + MAX_FRAME_BYTES // 254 + 1
 _MAX_DEVICES = 256  # whose sequence numbers are remembered
+_Said = tuple[int, tuple[int, int], tuple[Channel, ...]]  # a frame's device, rate and channels
 
 
 class FrameDecoder:
@@ -23,7 +24,8 @@ class FrameDecoder:
     Parameters
     ----------
     naming
-        How channels are called; the station is the device's id in hexadecimal unless told.
+        How channels are called; the station is the device's id in hexadecimal unless told. A frame of a device
+        whose channels are called as another's is damage.
     is_bare
         Each `feed` is one datagram with one frame; else frames are COBS-stuffed and end with a zero byte.
 
@@ -35,13 +37,14 @@ class FrameDecoder:
 
     def __init__(self, naming: Naming | None = None, *, is_bare: bool = False) -> None:
         self._naming = naming or Naming()
+        self._owners = NameOwners(self._naming)
         self._is_bare = is_bare
         self._rest = b""
         self._is_skipping = False
         self._found: deque[bytes | WireError] = deque()
         self._packets: deque[Packet] = deque()
         self._sequences: OrderedDict[int, SequenceTracker] = OrderedDict()
-        self._named: tuple[tuple[int, tuple[int, int], tuple[Channel, ...]] | None, tuple[str, ...]] = (None, ())
+        self._named: tuple[_Said | None, tuple[str, tuple[str, ...]]] = (None, ("", ()))
         self.last_frame: Frame | None = None
 
     def feed(self, data: bytes | memoryview) -> None:
@@ -89,7 +92,8 @@ class FrameDecoder:
 
     def _take(self, frame: Frame) -> None:
         rate, start_ns, saturated = frame.sampling_rate, frame.starttime_ns, frame.saturated
-        source_ids = self._source_ids(frame)
+        axes, source_ids = self._names(frame)
+        self._owners.require_own(f"{frame.device_id:X}", axes, source_ids)
         flags = self._flags(frame)
         rows = np.ascontiguousarray(frame.samples.T)
         for index, source_id in enumerate(source_ids):
@@ -97,12 +101,13 @@ class FrameDecoder:
             self._packets.append(Packet(source_id, start_ns, rate, rows[index], own))
         self.last_frame = frame
 
-    def _source_ids(self, frame: Frame) -> tuple[str, ...]:
-        """Names of the channels; a device's are the same in every frame."""
+    def _names(self, frame: Frame) -> tuple[str, tuple[str, ...]]:
+        """Axes and names of the channels; a device's are the same in every frame."""
         key = (frame.device_id, frame.rate, frame.channels)
         if key != self._named[0]:
             axes = "".join(each.axis for each in frame.channels)
-            self._named = (key, self._naming.source_ids(f"{frame.device_id:X}", axes, frame.sampling_rate))
+            source_ids = self._naming.source_ids(f"{frame.device_id:X}", axes, frame.sampling_rate)
+            self._named = (key, (axes, source_ids))
         return self._named[1]
 
     def _flags(self, frame: Frame) -> PacketFlag:

@@ -23,13 +23,14 @@ import numpy.typing as npt
 from .clock import PacketClock
 from .errors import WireError
 from .json_objects import JsonObjects
-from .naming import Naming
+from .naming import NameOwners, Naming
 from .packet import NANOSECONDS, Packet, PacketFlag
 
 COUNTS_PER_GAL = 260_000 / 980.665
 """Adxl355.cpp:506 of the firmware; the data sheet's 256,000 counts per g is not what it uses."""
 
 _FULL_SCALE = 1 << 19  # the sensor has 20 bits
+_COMPONENTS = "Z12"
 _MAX_DEVICES = 256
 _MAX_SAMPLES = 4096
 _SLOWEST_HZ, _FASTEST_HZ = 1.0, 4000.0  # of an ADXL355
@@ -49,7 +50,8 @@ class OpenEewDecoder:
     Parameters
     ----------
     naming
-        How channels are called; the station is the device's id unless told.
+        How channels are called; the station is the device's id unless told. What a device sends whose channels
+        are called as another's is damage.
     vertical
         The axis that points up or down: x, y or z; it becomes Z, the other two in their order 1 and 2. It is in
         the device's metadata, not in its packets.
@@ -61,6 +63,7 @@ class OpenEewDecoder:
         if vertical not in {"x", "y", "z"}:
             raise ValueError(f"vertical: found {vertical!r}, wanted x, y or z")
         self._naming = naming or Naming()
+        self._owners = NameOwners(self._naming)
         self._axes = vertical + "".join(each for each in "xyz" if each != vertical)
         self._objects = JsonObjects("device_id", is_message=is_message)
         self._clocks: OrderedDict[str, PacketClock] = OrderedDict()
@@ -119,7 +122,8 @@ class OpenEewDecoder:
         return _Trace(round(stamp * 1e6) * 1000, rate, counts, flags)
 
     def _take(self, device: str, trace: _Trace) -> None:
-        source_ids = self._naming.source_ids(device, "Z12", trace.sampling_rate)
+        source_ids = self._naming.source_ids(device, _COMPONENTS, trace.sampling_rate)
+        self._owners.require_own(device, _COMPONENTS, source_ids)
         clock = self._clock(device, trace.sampling_rate)
         place = clock.place(trace.counts.shape[1], trace.stamp_ns)
         for source_id, row in zip(source_ids, trace.counts, strict=True):

@@ -161,7 +161,7 @@ def _native(*, is_bare: bool) -> Fuzzed:
 def _datacast(*, is_stream: bool) -> Fuzzed:
     whole = Packet("FDSN:AM_SHAKE_00_E_H_Z", 10**18, 100.0, np.arange(40, dtype=np.int32))
     wires = [encode_datacast(whole.cut(i, i + 10)) for i in range(0, 40, 10)]
-    return Fuzzed(lambda: DatacastDecoder(sampling_rate=100.0), wires, is_stream, 1 << 14)
+    return Fuzzed(lambda: DatacastDecoder(sampling_rate=100.0, is_message=not is_stream), wires, is_stream, 1 << 14)
 
 
 def _openeew(*, is_stream: bool) -> Fuzzed:

@@ -264,4 +264,5 @@ def _require_same(old: Config, new: Config) -> None:
         for key in keys:
             before, after = getattr(getattr(old, part), key), getattr(getattr(new, part), key)
             if before != after:
-                raise UsageError(f"{part}.{key}: found {after!r}, and it is {before!r} since the start: restart for it")
+                place = new.place(f"{part}.{key}")
+                raise UsageError(f"{place}: found {after!r}, and it is {before!r} since the start: restart for it")

@@ -23,6 +23,7 @@ HEAD = 512
 """Bytes that are enough to tell the formats of files apart."""
 
 Encoder = Callable[[Packet], list[bytes]]
+_BARE_FRAME = re.compile(rb"(?s:SF\x01.{0,36}\0)")  # stuffed, a frame's first 40 bytes have no zero; bare, its rate has
 _DATAGRAM_SAMPLES = 500  # of 12 digits, sign and comma: less than the decoder's 8192 bytes
 
 
@@ -81,7 +82,7 @@ def _is_code(text: str) -> bool:
     return text.isascii() and text.replace("-", "A").isalnum() and text.upper() == text if text else True
 
 
-def _datacast(url: SourceUrl, _: bool) -> Decoder:  # noqa: FBT001 - one signature for the table
+def _datacast(url: SourceUrl, is_message: bool) -> Decoder:  # noqa: FBT001 - one signature for the table
     naming = naming_of(url)
     try:
         rate = float(url.options.get("rate", "0"))
@@ -90,8 +91,8 @@ def _datacast(url: SourceUrl, _: bool) -> Decoder:  # noqa: FBT001 - one signatu
     if rate < 0 or rate > 1e6 or ("rate" in url.options and not rate):
         raise UsageError(f"source {url.text}: rate: found {url.options['rate']!r}, wanted samples per second")
     if "station" not in url.options:
-        return DatacastDecoder(sampling_rate=rate)
-    return DatacastDecoder(naming.network, naming.station, naming.location, sampling_rate=rate)
+        return DatacastDecoder(sampling_rate=rate, is_message=is_message)
+    return DatacastDecoder(naming.network, naming.station, naming.location, sampling_rate=rate, is_message=is_message)
 
 
 def _datacast_encoder(is_message: bool) -> Encoder:  # noqa: FBT001 - one signature for the table
@@ -137,9 +138,14 @@ def format_of(head: bytes, url: SourceUrl) -> str:
     UsageError
         The option names no format.
     DataError
-        The bytes begin like none of them.
+        The bytes begin like none of them, or like a bare native frame.
     """
     forced = url.options.get("format")
+    if forced in {None, "native"} and _BARE_FRAME.match(head):
+        raise DataError(
+            f"{url.path}: found a bare native frame, wanted it COBS-stuffed with a zero before and behind, "
+            "as files and lines have it (docs/frame.md)"
+        )
     if forced is not None:
         return _known(forced, url, tuple(FORMATS))
     for name, each in FORMATS.items():

@@ -84,7 +84,7 @@ def parse_url(text: str) -> SourceUrl:
     Raises
     ------
     UsageError
-        An unknown scheme, a password in the URL, a bad port or an option that stands twice.
+        An unknown scheme, a password in the URL, a bad port, a `#` or an option that stands twice.
     """
     scheme, colon, _ = text.partition(":")
     if not colon or "/" in scheme or "." in scheme:
@@ -99,6 +99,9 @@ def parse_url(text: str) -> SourceUrl:
         raise UsageError(f"source {text}: cannot be read: {error}") from None
     if parts.password is not None:
         raise UsageError(f"source {scheme}://{parts.hostname}: found a password in the URL, wanted it in a file")
+    before, mark, behind = text.partition("#")
+    if mark:  # behind it nothing would be looked at
+        raise UsageError(f"source {before}: found '#{behind}', wanted %23 for a # in a topic, a path or an option")
     options = dict(pairs)
     if len(options) != len(pairs):
         raise UsageError(f"source {text}: found an option twice, wanted each once")

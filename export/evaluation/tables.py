@@ -166,7 +166,7 @@ def _continuous(rows: list[ContinuousResult], results: Results) -> Table:
         "are no truth: a pick without one may be an earthquake. Per station-day: all picks, those without a consensus "
         "pick within 0.5 s, and those again at the threshold that gives a recall (one is that of "
         f"{results.reference}).",
-        ("picker", "threshold", "recall", "picks", "unmatched", *(f"at {each}" for each in recalls)),
+        ("picker", "threshold", "recall", "picks/day", "unmatched/day", *(f"at {each}" for each in recalls)),
         [
             (
                 each.picker,
@@ -189,7 +189,7 @@ def _borne_out(rows: list[BorneOut]) -> Table:
         f"{rows[0].phase} on continuous {rows[0].set}: who else has the unmatched picks",
         f"Unmatched picks per station-day at a recall of {AT_RECALL:g}, and how many of them each other picker has "
         "within 0.5 s at its own threshold. Networks of one family err alike: the last column asks those of others.",
-        ("picker", "threshold", "unmatched", *(f"in {name}" for name in names), "in no other family"),
+        ("picker", "threshold", "unmatched/day", *(f"in {name}" for name in names), "in no other family"),
         [
             (
                 row.picker,

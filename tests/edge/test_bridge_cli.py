@@ -24,6 +24,8 @@ from packets import START_NS, packet
 from seedlink_server import serving
 
 from seisedge.edge.bridge_cli import main
+from seisedge.edge.errors import UsageError
+from seisedge.edge.output_file import replacing
 from seisedge.edge.recorder import Recorder
 from seisedge.edge.replay import ReplayCounts, ReplayOptions, replay, schedule
 from seisedge.firmware_bridge import (
@@ -104,6 +106,90 @@ def test_files_are_converted_and_not_overwritten(day: Path, tmp_path: Path, suff
     assert b"wanted --force" in again.stderr
     assert bridge("convert", day, output, "--force", "--encoding", "int32").returncode == 0
     assert samples_of(output.read_bytes()) == COUNTS.tolist()
+
+
+def test_a_convert_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    loud, keep, none = (tmp_path / f"{name}.mseed" for name in ("loud", "keep", "none"))
+    loud.write_bytes(b"".join(packets.records(packet([70_000, 1, 2]))))
+    keep.write_bytes(b"".join(RECORDS))
+    done = bridge("convert", "--force", loud, keep, "--encoding", "int16")
+    assert done.returncode == 1
+    assert f"{keep}: FDSN:XX_TEST__H_H_Z: ".encode() in done.stderr
+    assert done.stderr.endswith(b"; the file stays as it was\n")
+    assert done.stderr.count(b"\n") == 1
+    assert bridge("convert", loud, none, "--encoding", "int16").returncode == 1
+    assert sorted(tmp_path.iterdir()) == [keep, loud]
+    assert keep.read_bytes() == b"".join(RECORDS)
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "keep.mseed"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+
+    def stopped() -> None:
+        with replacing(path) as draft:
+            draft.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    with replacing(path) as draft:
+        draft.unlink()  # as a recorder does with nothing
+    assert path.read_bytes() == b"old"
+    with replacing(path) as draft:
+        draft.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o640)
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(UsageError, match="found no regular file"), replacing(tmp_path):
+        pytest.fail("a folder is no file")
+
+
+def test_nothing_replaces_nothing(tmp_path: Path) -> None:
+    keep, rubbish = tmp_path / "keep.mseed", tmp_path / "rubbish.frames"
+    keep.write_bytes(b"".join(RECORDS))
+    rubbish.write_bytes(b"\0\5SF\1 and nothing more\0")
+    done = bridge("convert", "--force", rubbish, keep)
+    assert done.returncode == 1
+    assert b"keep.mseed: 0 packets: the file stays as it was" in done.stderr
+    assert keep.read_bytes() == b"".join(RECORDS)
+
+
+@pytest.mark.parametrize(
+    "words", [("convert", "--force", "{source}", "{output}"), ("{source}", "--record", "{output}")]
+)
+@pytest.mark.parametrize("way", ["itself", "url", "symbolic", "hard", "folder"])
+def test_what_is_read_is_never_written_into(day: Path, tmp_path: Path, words: tuple[str, ...], way: str) -> None:
+    link = tmp_path / "link.mseed"
+    if way == "symbolic":
+        link.symlink_to(day)
+    elif way == "hard":
+        link.hardlink_to(day)
+    source, output = {
+        "itself": (str(day), day),
+        "url": (f"file:{day}", day),
+        "folder": (str(tmp_path), day),
+    }.get(way, (str(day), link))
+    done = bridge(*(each.format(source=source, output=output) for each in words))
+    assert done.returncode == 2
+    assert b"link.mseed: found" in done.stderr or b"day.mseed: found" in done.stderr
+    assert b"that is read, wanted another" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+    assert day.read_bytes() == b"".join(RECORDS)
+
+
+def test_standard_input_is_not_written_into_either(day: Path) -> None:
+    with day.open("rb") as file:
+        command = [*PROGRAM, "-", "--record", str(day)]
+        done = subprocess.run(command, stdin=file, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert b"that is read, wanted another" in done.stderr
+    assert day.read_bytes() == b"".join(RECORDS)
+
+
+def test_help_says_that_a_recording_is_continued() -> None:
+    assert b"appended to" in bridge("listen", "--help").stdout
 
 
 def test_damage_is_told_and_gives_exit_code_1(tmp_path: Path) -> None:

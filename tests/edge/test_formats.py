@@ -18,12 +18,14 @@ from shared_data import SHARED, needs_shared
 
 from seisedge.edge.bridge_cli import cli
 from seisedge.edge.errors import DataError, SeisedgeError
+from seisedge.edge.recorder import Recorder
 from seisedge.edge.scan_cli import main as scan
 from seisedge.edge.sources import SourceUrl, open_source, parse_url
 from seisedge.edge.sources.formats import FORMATS, format_of
 from seisedge.edge.sources.udp import UdpSource
 from seisedge.edge.times import parse_time
 from seisedge.firmware_bridge import Packet, PacketFlag, Samples, WireError, packets_of
+from seisedge.firmware_bridge.crc import crc32c
 from seisedge.firmware_bridge.frame_decoder import FrameDecoder
 from seisedge.firmware_bridge.frame_encoder import FrameEncoder
 from seisedge.firmware_bridge.naming import Naming
@@ -135,6 +137,55 @@ def test_encoder_and_decoder_of_frames_are_inverse(
         assert each.starttime_ns == sent.time_of(at)
         assert abs(each.sampling_rate / rate - 1) < 1e-6
         at += each.samples.size
+
+
+def shake(path: Path) -> None:
+    """A geophone and the vertical of an accelerometer, of one Shake: two devices of frames, one axis."""
+    names = ("FDSN:AM_R24FA_00_E_H_Z", "FDSN:AM_R24FA_00_E_N_Z")
+    with Recorder(path) as recorder:
+        for start in range(0, 1000, 100):
+            for name in names:
+                part = np.arange(start, start + 100, dtype=np.int32)
+                recorder.write(Packet(name, START_NS + start * 10_000_000, 100.0, part))
+
+
+def test_two_devices_are_never_one_channel(tmp_path: Path) -> None:
+    first, frames, again = (tmp_path / name for name in ("shake.mseed", "day.frames", "again.mseed"))
+    shake(first)
+    assert bridge("convert", first, frames).exit_code == 0
+    done = bridge("convert", f"file:{frames}?station=CH.HOME&channels=HNZ,HNN,HNE", again)
+    assert done.exit_code == 1
+    geophone, other = (f"{crc32c(name):X}" for name in (b"AM_R24FA_00_E_H", b"AM_R24FA_00_E_N"))
+    said = f"device {other}: found the name FDSN:CH_HOME__H_N_Z, which device {geophone} has, wanted one device"
+    assert said in done.stderr
+    assert "without station=" in done.stderr
+    np.testing.assert_array_equal(counts(str(again))["H_N_Z"][2], np.arange(1000))
+    assert len({each.source_id for each in read(str(frames))}) == 2  # without station= both are there
+
+
+def test_an_axis_that_two_configured_channels_have_is_told(tmp_path: Path) -> None:
+    first, frames = tmp_path / "shake.mseed", tmp_path / "day.frames"
+    shake(first)
+    assert bridge("convert", first, frames).exit_code == 0
+    done = bridge(f"file:{frames}?station=AM.R24FA&channels=EHZ,ENZ,ENN,ENE")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "found the axis Z, wanted one of channels= to end with it, not EHZ and ENZ" in done.stderr
+
+
+def test_bare_frames_in_a_file_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "we.bin"
+    path.write_bytes(b"".join(FrameEncoder(is_bare=True)(packet(np.arange(900, dtype=np.int32)))))
+    for url in (str(path), f"file:{path}?format=native"):
+        done = bridge(url)
+        assert isinstance(done.exception, DataError)
+        assert str(done.exception) == (
+            f"{path}: found a bare native frame, wanted it COBS-stuffed with a zero before and behind, "
+            "as files and lines have it (docs/frame.md)"
+        )
+    inside = b"".join(FrameEncoder()(packet(np.arange(900, dtype=np.int32) + (1 << 24))))
+    stuffed = tmp_path / "inside.frames"
+    stuffed.write_bytes(inside[2:] + inside)  # begins with the magic too
+    assert len(read(f"file:{stuffed}?format=native")) == 1
 
 
 def test_what_a_frame_cannot_hold_is_told(day: Path, tmp_path: Path) -> None:

@@ -305,6 +305,7 @@ def test_a_rate_that_the_model_cannot_take_is_told(tmp_path: Path, model: list[s
         (["--output", "picks.xml"], "output picks.xml: found suffix '.xml', wanted one of .csv, .jsonl, .txt"),
         (["--output", "/none/picks.csv"], "output /none/picks.csv: cannot be written: No such file or directory"),
         (["--report", "/none/report.json"], "report /none/report.json: cannot be written: No such file .*"),
+        (["--plot", "/proc/none"], "plot /proc/none: cannot be written: No such file .*"),
         (["--model", "none.onnx"], "model 'none.onnx': no such file, and no embedded model of that name.*"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

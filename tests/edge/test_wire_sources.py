@@ -176,6 +176,26 @@ def test_a_datacast_is_taken_from_one_sender() -> None:
     run(work)
 
 
+def test_native_frames_that_nobody_said_are_counted_and_told() -> None:
+    async def work() -> None:
+        source = UdpSource(parse_url("udp://:0?rate=100"))
+        whole = Packet("FDSN:AM_SHAKE_00_E_H_Z", 10**18, 100.0, np.arange(25, dtype=np.int32))
+
+        def send() -> None:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+                for each in (*(encode_frame(frame(number)) for number in range(3)), encode_datacast(whole)):
+                    peer.sendto(each, ("127.0.0.1", source.port))
+
+        async with Tasks() as group, packets_of(source) as found:
+            group.create_task(after(source.bound, send))
+            packets = await take(found, 1)
+        np.testing.assert_array_equal(packets[0].samples, whole.samples)
+        assert source.counts.damaged == 3
+        assert source.counts.last_problem.endswith("format=native reads it")
+
+    run(work)
+
+
 def test_udp_listens_on_loopback_unless_told() -> None:
     assert UdpSource(parse_url("udp://:8888")).address == ("127.0.0.1", 8888)
     everywhere = "0.0.0.0"  # noqa: S104 - what the URL asks for
@@ -413,6 +433,10 @@ def test_an_inbox_that_is_full_drops_the_oldest() -> None:
         ("mqtt://broker/t?ca_file=/etc/ca.pem", "wanted mqtts://"),
         ("mqtt://broker/t?vertical=up", "wanted x, y or z"),
         ("palert://h?utc_offset=east", "wanted seconds"),
+        ("mqtt://broker/traces/#", "found '#', wanted %23 for a # in a topic, a path or an option"),
+        ("mqtt://broker/traces/#?vertical=x", r"found '#\?vertical=x', wanted %23"),
+        ("udp://:8888#x", "found '#x', wanted %23"),
+        ("file:day#1.mseed", "found '#1.mseed', wanted %23"),
     ],
 )
 def test_urls_are_read_strictly(url: str, message: str) -> None:

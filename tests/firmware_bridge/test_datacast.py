@@ -12,7 +12,7 @@ from sensor_packets import datacast_lines
 from shared_data import SHARED, needs_shared
 from wire_laws import assert_any_portions_give_the_same, decode_all, same_packets
 
-from seisedge.firmware_bridge import Packet, PacketFlag, decode_record, read_headers
+from seisedge.firmware_bridge import Packet, PacketFlag, WireError, decode_record, packets_of, read_headers
 from seisedge.firmware_bridge.datacast import DatacastDecoder, encode_datacast
 
 START = 1_580_372_810_003_000_000
@@ -128,6 +128,22 @@ def test_what_breaks_the_grammar_is_damage(wire: bytes) -> None:
     found, damaged = decode_all(DatacastDecoder, [wire, *good])
     assert damaged == 1
     assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("unit", "message"),
+    [
+        (b"{'EHZ', 15803728", "found b\"{'EHZ', 15803728\" behind the last brace, wanted a packet in braces"),
+        (b"TERM", "found b'TERM' behind the last brace"),
+        (b"SF\1\2{}}", "found a native frame, wanted a packet in braces: format=native reads it"),
+    ],
+)
+def test_a_datagram_that_is_no_whole_packet_is_damage_at_once(unit: bytes, message: str) -> None:
+    decoder, damage = DatacastDecoder(sampling_rate=100.0, is_message=True), list[WireError]()
+    good = [encode_datacast(each) for each in packets(3)]
+    found = [packets_of(decoder, each, damage.append) for each in (good[0] + b"\r\n", unit, good[1], b" ", good[2])]
+    assert [len(each) for each in found] == [1, 0, 1, 0, 1]
+    assert [message in str(each) for each in damage] == [True]
 
 
 def test_any_portions_give_the_same() -> None:

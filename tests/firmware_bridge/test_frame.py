@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_laws import assert_any_portions_give_the_same, decode_all
 
-from seisedge.firmware_bridge import PacketFlag, WireError
+from seisedge.firmware_bridge import PacketFlag, WireError, packets_of
 from seisedge.firmware_bridge.cobs import cobs_decode, cobs_encode
 from seisedge.firmware_bridge.crc import crc16_modbus, crc32c
 from seisedge.firmware_bridge.frame import (
@@ -26,7 +26,7 @@ from seisedge.firmware_bridge.frame import (
     encode_frame,
 )
 from seisedge.firmware_bridge.frame_decoder import FrameDecoder, stuffed_frame
-from seisedge.firmware_bridge.naming import Naming
+from seisedge.firmware_bridge.naming import REPLACED, Naming
 from seisedge.firmware_bridge.sequence import SequenceTracker
 
 AXES = tuple(Channel(axis, Unit.METRE_PER_SECOND_SQUARED, 5.985e-4, 0) for axis in "ZNE")
@@ -124,6 +124,55 @@ def test_any_portions_give_the_same() -> None:
     stream = b"noise\0" + b"".join(stuffed_frame(frame(i)) for i in range(4))
     packets = assert_any_portions_give_the_same(FrameDecoder, stream, trailing=stuffed_frame(frame(4))[:30])
     assert len(packets) == 12
+
+
+def test_a_name_is_of_one_device_until_it_is_silent_for_long() -> None:
+    named = Naming("CH", "HOME", "", ("HNZ", "HNN", "HNE"))
+    first, other = (replace(frame(), device_id=each) for each in (0xAB, 0xCD))
+    alone = replace(other, samples=other.samples[:, :1], channels=AXES[:1])
+    decoder, damage = FrameDecoder(named, is_bare=True), list[WireError]()
+
+    def given(sent: Frame) -> int:
+        return len(packets_of(decoder, encode_frame(sent), damage.append))
+
+    assert [given(each) for each in (first, other, alone, first)] == [3, 0, 0, 3]
+    said = "device CD: found the name FDSN:CH_HOME__H_N_Z, which device AB has, wanted one device for a station= "
+    assert {str(each) for each in damage} == {said + "(without station= each is a station of its own)"}
+    assert [given(alone) for _ in range(REPLACED - 1)] == [0] * (REPLACED - 1)
+    assert given(first) == 3  # not silent: the other one waits anew
+    assert [given(alone) for _ in range(REPLACED)] == [0] * REPLACED
+    assert [given(alone), given(first)] == [1, 0]
+    assert [given(other) for _ in range(REPLACED)] == [0] * REPLACED
+    assert given(other) == 3  # all its names at once
+
+
+def test_ids_that_end_alike_are_told_to_take_a_station_each() -> None:
+    decoder = FrameDecoder(is_bare=True)
+    for device in (0x1_0000_00AB, 0x2_0000_00AB):
+        decoder.feed(encode_frame(replace(frame(), device_id=device)))
+    assert [decoder.next_packet() is None for _ in range(3)] == [False] * 3
+    with pytest.raises(WireError, match=r"device 2000000AB: .* device 1000000AB has, wanted .* a URL .* station="):
+        decoder.next_packet()
+
+
+def test_two_axes_of_a_device_are_never_one_channel() -> None:
+    one_by_one = [replace(frame(), samples=frame().samples[:, :1], channels=(each,)) for each in AXES]
+    decoder, damage = FrameDecoder(Naming(station="HOME", channels=("HNZ",))), list[WireError]()
+    found = packets_of(decoder, b"".join(stuffed_frame(each) for each in one_by_one), damage.append)
+    assert [each.source_id for each in found] == ["FDSN:XX_HOME__H_N_Z"]
+    assert [str(each) for each in damage] == [
+        f"device A1B2C3D4E5F6: found the name FDSN:XX_HOME__H_N_Z for its axes Z and {axis}, "
+        "wanted channels= with a code for each axis"
+        for axis in "NE"
+    ]
+
+
+def test_an_axis_that_stands_twice_is_no_channel_twice() -> None:
+    twice = replace(frame(), channels=(AXES[0], AXES[0], AXES[1]))
+    assert decode_all(lambda: FrameDecoder(Naming()), [stuffed_frame(twice)]) == ([], 1)
+    named = Naming(channels=("EHZ", "ENZ", "ENN"))
+    packets, damaged = decode_all(lambda: FrameDecoder(named), [stuffed_frame(twice)])
+    assert ([each.source_id[-5:] for each in packets], damaged) == (["E_H_Z", "E_N_Z", "E_N_N"], 0)
 
 
 def test_flags_say_what_the_device_and_the_sequence_say() -> None:

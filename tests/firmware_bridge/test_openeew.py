@@ -12,7 +12,7 @@ import pytest
 from shared_data import SHARED, needs_shared
 from wire_laws import assert_any_portions_give_the_same, decode_all
 
-from seisedge.firmware_bridge import Packet
+from seisedge.firmware_bridge import Packet, WireError, packets_of
 from seisedge.firmware_bridge.grillo import grillo_decoder
 from seisedge.firmware_bridge.naming import Naming
 from seisedge.firmware_bridge.openeew import COUNTS_PER_GAL, OpenEewDecoder, encode_openeew
@@ -72,6 +72,15 @@ def test_the_vertical_axis_is_configured() -> None:
         np.testing.assert_array_equal(found[place].samples, upright[other].samples)
     with pytest.raises(ValueError, match="wanted x, y or z"):
         OpenEewDecoder(vertical="up")
+
+
+def test_two_devices_are_never_one_station() -> None:
+    decoder, damage = OpenEewDecoder(Naming(station="HOME"), is_message=True), list[WireError]()
+    sent = [json.dumps({**archive(0, 2), "device_id": each}).encode() for each in ("a1", "b2", "a1")]
+    assert [len(packets_of(decoder, each, damage.append)) for each in sent] == [3, 0, 3]
+    assert [str(each).partition(", wanted")[0] for each in damage] == [
+        "device b2: found the name FDSN:XX_HOME__B_N_Z, which device a1 has"
+    ]
 
 
 def test_counts_come_back_from_rounded_gal() -> None:

@@ -1,0 +1,71 @@
+"""Files that a command writes: never what it reads, and never gone before what replaces them is whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import SeisedgeError, UsageError
+from .sources import SourceUrl
+
+
+def require_apart(url: SourceUrl, output: Path) -> None:
+    """Refuse to write into a source: into the very file, through a link too, or into one of its folder.
+
+    Raises
+    ------
+    UsageError
+        Naming the file.
+    """
+    read = Path("/dev/stdin" if url.path == "-" else url.path)
+    if url.scheme != "file" or not output.exists() or not read.exists():
+        return
+    if read.samefile(output):
+        raise UsageError(f"{output}: found the file that is read, wanted another one to write to")
+    if read.is_dir() and output.resolve().is_relative_to(read.resolve()):
+        raise UsageError(f"{output}: found a file of the folder that is read, wanted another folder to write to")
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[Path, None, None]:
+    """Give an empty file beside `path` to write to, of the same suffix, that takes its place at the end.
+
+    Where it fails, is stopped, or has nothing in it, `path` stays as it was. An error that names the other file names
+    `path` instead.
+
+    Raises
+    ------
+    UsageError
+        There is no regular file, or none may be written beside it.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: found no regular file, wanted one to replace")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be replaced: {error.strerror}") from error
+    os.close(handle)
+    draft = Path(name)
+    try:
+        yield draft
+        if draft.exists() and draft.stat().st_size:
+            _put_in_place(draft, path)
+    except SeisedgeError as error:
+        said = str(error).replace(str(draft), str(path))
+        raise type(error)(f"{said}; the file stays as it was") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _put_in_place(draft: Path, path: Path) -> None:
+    try:
+        draft.chmod(stat.S_IMODE(path.stat().st_mode))
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be replaced: {error.strerror}") from error
