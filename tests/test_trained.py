@@ -29,7 +29,9 @@ def _record(name: str) -> dict[str, Any]:
 def test_a_row_was_trained_by_the_options_that_are_kept(name: str) -> None:
     record = _record(name)
     options = json.loads((OPTIONS / f"{name}.json").read_text(encoding="utf-8"))
+    examples = options.pop("examples", {})
     assert {key: record["options"][key] for key in options} == options
+    assert {key: record["options"]["examples"][key] for key in examples} == examples
     assert f" --options docs/models/training/{name}.json " in record["command"]
     assert record["curve"][-1]["step"] <= record["options"]["steps"]
     assert record["scores"]
