@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Generator
@@ -17,7 +18,18 @@ def write_whole(content: bytes, path: Path) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Generator[Path, None, None]:
-    """Give a name beside `path` to write to; what stands there at the end becomes `path`, at once."""
+    """Give a name beside `path` to write to; what stands there at the end becomes `path`, at once.
+
+    A link stays one: the file that it names is replaced.
+
+    Raises
+    ------
+    OSError
+        `path` is there and no regular file, or nothing can be written beside it.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():  # the name of a device or a folder would become a file's
+        raise OSError(errno.EINVAL, "found no regular file, wanted one to replace", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)

@@ -219,17 +219,18 @@ def calibrate(model: onnx.ModelProto, tensors: Sequence[str], batches: Iterable[
     histograms = {each: Histogram() for each in tensors}
     shape = tuple(each.dim_value for each in model.graph.input[0].type.tensor_type.shape.dim)[1:]
     digest = hashlib.sha256(repr(shape).encode())
-    count, size = 0, 2
+    is_alone = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
+    count, size = 0, 1 if is_alone else 2
     source = _Windows(batches, shape)
     while (chunk := source.take(size)).shape[0]:
         rows = chunk.shape[0]
         digest.update(chunk.tobytes())
         # One row alone may take another matrix kernel than many: run it twice, count it once.
-        fed = chunk if rows > 1 else np.concatenate((chunk, chunk))
+        fed = chunk if rows > 1 or is_alone else np.concatenate((chunk, chunk))
         values = dict(zip(computed, session.run(computed or None, {name: fed}), strict=False))
         for each, histogram in histograms.items():
             _count(each, histogram, chunk if each == name else np.asarray(values[each]), rows, fed.shape[0])
-        size = _chunk_size(sum(np.asarray(each).nbytes for each in values.values()) // fed.shape[0])
+        size = 1 if is_alone else _chunk_size(sum(np.asarray(each).nbytes for each in values.values()) // fed.shape[0])
         count += rows
     if count == 0:
         raise CalibrationError("calibration: found no window, wanted at least one")

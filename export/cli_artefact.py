@@ -15,7 +15,7 @@ from seisedge.edge.errors import UsageError
 from seisedge.edge.session import OrtSession
 from seisedge.edge.targets import ProcessorTarget
 
-from .cli_parts import FILE, examples, reports_errors
+from .cli_parts import FILE, examples, reports_errors, require_output
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,6 +33,7 @@ _TARGET = click.option(
     type=click.Choice(["host", *get_args(ProcessorTarget)]),
     help="The processors that int8 is for; only a file for this machine's can be timed here.",
 )
+_REPORT = (".report.json",)
 _DATA = click.option("--data", type=FILE, multiple=True, help="miniSEED files or folders of the kind it will see.")
 _LABELLED = click.option("--labelled", type=FILE, help="Labelled windows (.npz and .csv): the task may not get worse.")
 
@@ -82,6 +83,7 @@ def export(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     if (weights is None) == (untrained is None):
         raise UsageError("weights: wanted one of --weights FILE and --untrained SEED")
+    require_output(output, [("--weights", weights), ("--labelled", labelled)], beside=_REPORT)
     row = find(model)
     network, digest = _network(row, weights, untrained)
     if untrained is not None:
@@ -125,6 +127,7 @@ def quantize(
     from .quantize_job import quantise_artefact, sources_of  # noqa: PLC0415
 
     wanted = Wanted(precision, _processors(target))
+    require_output(output, [("the artefact", artefact), ("--labelled", labelled)], beside=_REPORT)
     with showing_figures():
         report = quantise_artefact(artefact, output, wanted, sources_of(artefact, data, labelled))
     _show_report(report)
@@ -147,6 +150,9 @@ def verify(artefact: Path, weights: Path | None, data: tuple[Path, ...]) -> None
     from .verify import verify as run_checks  # noqa: PLC0415
 
     manifest = OrtSession(artefact).manifest
+    if weights is not None and manifest.quantization.precision != "fp32":
+        found = manifest.quantization.precision
+        raise UsageError(f"--weights: found an artefact in {found}, which differs from torch by design, wanted fp32")
     network = None if weights is None else _network(find(manifest.name), weights, None)[0]
     checks = tuple(run_checks(artefact, network, data))
     show_checks(checks)

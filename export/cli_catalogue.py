@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .cli_parts import FILE, examples, reports_errors
+from .cli_parts import FILE, examples, reports_errors, require_output
 
 
 @click.command(
@@ -28,6 +28,7 @@ def catalogue(sfiles: tuple[Path, ...], output: Path) -> None:
     from .catalogue import catalogue_of, write_catalogue  # noqa: PLC0415 - beside the other commands
     from .nordic import read_catalogue  # noqa: PLC0415
 
+    require_output(output, [("the s-file", each) for each in sfiles])
     found = catalogue_of(read_catalogue(sfiles, lambda line: click.echo(f"edge-export: {line}", err=True)))
     write_catalogue(output, found)
     picks = [each for event in found.events for each in event.detections]

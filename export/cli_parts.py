@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -59,3 +59,27 @@ def require_writable(folder: Path, option: str) -> None:
             pass
     except OSError as error:
         raise UsageError(f"{option}: {folder}: found no folder to write to ({error.strerror})") from error
+
+
+def require_output(output: Path, inputs: Iterable[tuple[str, Path | None]], *, beside: tuple[str, ...] = ()) -> None:
+    """Before the work: that what is written has a place, and is nothing that is read.
+
+    Parameters
+    ----------
+    inputs
+        What a file is to the command (its option), and the file.
+    beside
+        Suffixes of what is written beside `output`.
+
+    Raises
+    ------
+    UsageError
+        It has none, or is.
+    """
+    made = {each.resolve() for each in (output, *(output.with_suffix(suffix) for suffix in beside))}
+    for option, path in inputs:
+        if path is not None and path.resolve() in made:
+            raise UsageError(f"--output {output}: would overwrite {option} {path}, wanted another name")
+    if output.exists() and not output.is_file():
+        raise UsageError(f"--output {output}: found no regular file, wanted one, or a new name")
+    require_writable(output.parent, "--output")

@@ -11,7 +11,7 @@ from seisedge.edge.errors import UsageError
 from seisedge.edge.session import OrtSession
 
 from .cli_artefact import show_checks, showing_figures
-from .cli_parts import FILE, examples, reports_errors
+from .cli_parts import FILE, examples, reports_errors, require_output
 
 
 @click.command(
@@ -78,6 +78,7 @@ def wrap(  # noqa: PLR0913, PLR0917 - one parameter per option
     from .recipe_toml import read_recipe  # noqa: PLC0415
     from .wrap import wrap as run_wrap  # noqa: PLC0415
 
+    require_output(output, [("MODEL.onnx", graph), ("--recipe", recipe_file)], beside=(".report.json",))
     wanted = read_recipe(recipe_file)
     foreign = read_graph(graph)
     source = Source(version, foreign.digest, training_data, licence, citation)

@@ -13,7 +13,7 @@ import click
 from seisedge.edge.errors import UsageError
 from seisedge.edge.strict import read
 
-from .cli_parts import FILE, examples, reports_errors, require_writable
+from .cli_parts import FILE, examples, reports_errors, require_output, require_writable
 
 if TYPE_CHECKING:  # torch comes with them
     from .registry import Model
@@ -100,11 +100,7 @@ def _check_outputs(output: Path, state: Path | None, inputs: list[tuple[str, Pat
     """Before hours of training: that what it writes has a place, and is not what it reads."""
     if output.suffix != ".onnx":
         raise UsageError(f"--output: found {output}, wanted a name that ends in .onnx")
-    made = {output.with_suffix(suffix).resolve() for suffix in (".onnx", ".npz", ".json", ".eval.json")}
-    for option, path in inputs:
-        if path is not None and path.resolve() in made:
-            raise UsageError(f"--output {output}: would overwrite {option} {path}, wanted another name")
-    require_writable(output.parent, "--output")
+    require_output(output, inputs, beside=(".npz", ".json", ".eval.json"))
     if state is not None:
         require_writable(state.parent, "--state")
 

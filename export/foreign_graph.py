@@ -105,7 +105,21 @@ def read_graph(path: Path) -> ForeignGraph:
         raise ModelError(
             f"{path}: found an invalid ONNX model ({reason}), wanted one that onnx.checker takes"
         ) from error
+    _bring_weights_together(model)
     return ForeignGraph(path, model, hashlib.sha256(content).hexdigest())
+
+
+def _bring_weights_together(model: onnx.ModelProto) -> None:
+    """Leave weights one form of the three that ONNX has: initialisers, which are no inputs and no Constant nodes."""
+    graph = model.graph
+    for node in [each for each in graph.node if each.op_type == "Constant" and each.attribute[0].name == "value"]:
+        weight = graph.initializer.add()
+        weight.CopyFrom(node.attribute[0].t)
+        weight.name = node.output[0]
+        graph.node.remove(node)
+    weights = {each.name for each in graph.initializer}
+    for each in [each for each in graph.input if each.name in weights]:
+        graph.input.remove(each)
 
 
 def _check_inputs(model: onnx.ModelProto, path: Path) -> None:

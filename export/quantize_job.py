@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from seisedge.edge.errors import ModelError
 from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.session import OrtSession
 from seisedge.edge.whole_file import write_whole
@@ -66,24 +67,38 @@ def sources_of(
 
     Raises
     ------
+    ModelError
+        The artefact is not in fp32.
     VerificationError
-        No data were named, or they hold no window.
+        No data were named, or they hold no window, or nothing but silence.
     TrainingDataError
         The labelled windows cannot be used.
     """
-    preprocess = Preprocess(OrtSession(artefact).manifest)
+    preprocess = _preprocess_of(artefact)
     if preprocess.manifest.task == "waveform_inversion" and not data:
         drawn = synthetic_set(_SYNTHETIC_WINDOWS, _SYNTHETIC_SEED)
         return Sources(drawn.stations, waveform_metric(drawn) if is_trained else None)
     if not data:
         raise VerificationError(f"{preprocess.manifest.name}: found no data, wanted miniSEED of the kind it will see")
     real = real_windows(preprocess, data, most=most)
+    if sum(bool(np.ptp(each)) for each in real) < _CALIBRATION_SHARE:
+        raise VerificationError(
+            f"{', '.join(map(str, data))}: found silence alone, wanted records of a sensor that works"
+        )
     if labelled is None:
         return Sources(real, None)
     records = read_labelled(labelled, preprocess).windows
     events = event_windows(preprocess, records, most=len(real))
     mixed = np.stack([real[: len(events)], events], axis=1).reshape(-1, *real.shape[1:])  # halves hold as much of each
     return Sources(mixed[:most], remembered(metric_of(preprocess, records)) if is_trained else None)
+
+
+def _preprocess_of(artefact: Path) -> Preprocess:
+    manifest = OrtSession(artefact).manifest
+    if manifest.quantization.precision != "fp32":
+        precision = manifest.quantization.precision
+        raise ModelError(f"{artefact}: found an artefact in {precision}, wanted that in fp32 which it was made from")
+    return Preprocess(manifest)
 
 
 def quantise_artefact(
@@ -107,7 +122,7 @@ def quantise_artefact(
     real = sources.windows
     if len(real) < _CALIBRATION_SHARE:
         raise VerificationError(f"{source}: found {len(real)} windows, wanted some for the ranges and others to judge")
-    preprocess = Preprocess(OrtSession(source).manifest)
+    preprocess = _preprocess_of(source)
     evidence = Evidence(
         calibration=iter([real[::_CALIBRATION_SHARE]]),
         windows={"real windows": real[1::_CALIBRATION_SHARE], "awkward windows": _within_reach(preprocess, real)},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from seisedge.edge.pipeline import StationStream
 from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.session import OrtSession
 from seisedge.edge.stations import group_stations
+from seisedge.edge.windows import WindowBlock
 
 from .artefact import torch_outputs
 from .errors import VerificationError
@@ -108,8 +110,23 @@ def awkward_windows(preprocess: Preprocess) -> Float32:
 
 def real_windows(preprocess: Preprocess, data: tuple[Path, ...], *, most: int = 256) -> Float32:
     """Network input cut from archives by the runtime, at most so many windows, evenly drawn from what they hold."""
+    held = sum(block.count for block in _blocks(preprocess, data))
+    if not held:
+        raise VerificationError(f"{', '.join(map(str, data))}: found no whole window of {preprocess.manifest.name}")
+    chosen = np.linspace(0, held - 1, min(most, held)).round().astype(np.intp)
+    windows: list[Float32] = []
+    first = 0
+    for block in _blocks(preprocess, data):  # once more: an archive's windows need not fit into memory
+        mine = chosen[(chosen >= first) & (chosen < first + block.count)] - first
+        first += block.count
+        if mine.size:
+            stride = preprocess.manifest.window_samples
+            windows.append(preprocess.windows(block.samples, count=block.count, stride=stride)[mine])
+    return np.concatenate(windows)
+
+
+def _blocks(preprocess: Preprocess, data: tuple[Path, ...]) -> Iterator[WindowBlock]:
     manifest = preprocess.manifest
-    blocks: list[Float32] = []
     for station in group_stations(index_paths(data).traces, manifest.components):
         if station.refused is not None:
             continue
@@ -117,12 +134,10 @@ def real_windows(preprocess: Preprocess, data: tuple[Path, ...], *, most: int = 
         for component, packet, _ in read_packets(station.traces, on_problem=lambda _: None):
             stream.push(component, packet)
             while block := stream.cutter.take(64):
-                blocks.append(preprocess.windows(block.samples, count=block.count, stride=manifest.window_samples))
-    if not blocks:
-        raise VerificationError(f"{', '.join(map(str, data))}: found no whole window of {manifest.name}")
-    windows = np.concatenate(blocks)
-    chosen = np.linspace(0, len(windows) - 1, min(most, len(windows))).round().astype(np.intp)
-    return windows[chosen]
+                yield block
+        stream.flush()
+        while block := stream.cutter.take(64):
+            yield block
 
 
 def _golden(session: OrtSession) -> Check:
