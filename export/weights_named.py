@@ -35,15 +35,22 @@ def parse_rename(text: str) -> Rename:
     Raises
     ------
     WeightError
-        It has no ``=``, or the expression is none.
+        It has no ``=``, the expression is none, or the replacement names a group that it has not.
     """
     pattern, sign, replacement = text.partition("=")
     if not sign or not pattern:
         raise WeightError(f"rename: found {text!r}, wanted REGEX=REPLACEMENT, such as '^encoder\\.=blocks.'")
     try:
-        return Rename(re.compile(pattern), replacement)
-    except re.error as error:
-        raise WeightError(f"rename {text!r}: found no regular expression ({error})") from error
+        compiled = re.compile(pattern)
+    except (re.error, OverflowError) as error:  # a count such as {99999999999}
+        raise WeightError(f"rename {text!r}: found no regular expression ({error}), wanted one before '='") from error
+    try:
+        compiled.sub(replacement, "")  # reads the replacement even where nothing matches
+    except (re.error, IndexError) as error:  # a group's number, a group's name
+        raise WeightError(
+            f"rename {text!r}: found the replacement {replacement!r} ({error}), wanted groups of its expression"
+        ) from error
+    return Rename(compiled, replacement)
 
 
 def load_named(path: Path, tensors: dict[str, Array], module: nn.Module, renames: Sequence[Rename]) -> ImportReport:
@@ -107,7 +114,7 @@ def _shared_first_part(names: Iterable[str], wanted: Iterable[str]) -> str:
 
 
 def _note(array: Array) -> str:
-    return "" if array.dtype in (np.float32, np.int64) else f"{array.dtype} to float32"
+    return "" if array.dtype in (np.dtype(np.float32), np.dtype(np.int64)) else f"{array.dtype} to float32"
 
 
 def _converted(path: Path, source: str, array: Array) -> torch.Tensor:

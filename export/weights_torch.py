@@ -34,6 +34,7 @@ _LOAD_ERRORS = (  # seen when bytes of such files were changed at random
 _CODE_WORDS = ("GLOBAL", "reduce", "build", "newobj")  # of torch's own refusals
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")
 """Keys under which checkpoints of training frameworks keep the network."""
+_DEPTH = 5  # of such keys within each other: a mapping in a file may hold itself
 
 
 def read_torch(path: Path) -> dict[str, Array]:
@@ -78,15 +79,13 @@ def _reason(error: Exception) -> str:
     return f"found no whole file of torch.save ({text[:200]}), wanted one"
 
 
-def _tensors(value: object) -> dict[str, torch.Tensor]:
-    """The tensors of a mapping; where it has none itself, those of the part that is the network."""
-    if not isinstance(value, dict):
+def _tensors(value: object, depth: int = _DEPTH) -> dict[str, torch.Tensor]:
+    """The tensors of the part that is the network; where a mapping has no such part, its own."""
+    if not isinstance(value, dict) or not depth:
         return {}
     mapping = cast("dict[object, object]", value)
-    tensors = {str(name): each for name, each in mapping.items() if isinstance(each, torch.Tensor)}
-    if tensors:
-        return tensors
-    return next((found for key in _WRAPPERS if (found := _tensors(mapping.get(key)))), {})
+    own = {str(name): each for name, each in mapping.items() if isinstance(each, torch.Tensor)}
+    return next((found for key in _WRAPPERS if (found := _tensors(mapping.get(key), depth - 1))), own)
 
 
 def _array(tensor: torch.Tensor) -> Array:

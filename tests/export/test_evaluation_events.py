@@ -71,10 +71,9 @@ def detector(folder: Path) -> Path:
     return path
 
 
-def _judged(case: Case, spans: list[tuple[int, int]], window_ns: int) -> list[tuple[int, int]]:
-    """What is judged of detections: what they say before the record may be left out."""
-    first = case.start_ns - window_ns // 2
-    return [(max(begin, first), end) for begin, end in spans if end > first]
+def _judged(case: Case, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What is judged of detections: windows that end before the record need not be run."""
+    return [(max(begin, case.start_ns), end) for begin, end in spans if end > case.start_ns]
 
 
 def _said(case: Case, session: OrtSession, on: float) -> list[tuple[int, int]]:
@@ -102,9 +101,9 @@ def test_at_every_threshold_detections_are_those_of_the_station(folder: Path, de
     for case in labelled_cases(folder / "labelled_val.npz").cases[:4]:
         found = picker.pick(case)
         for number, on in enumerate(picker.grid):
-            mine = _judged(case, spans_of(found, number), picker.window_ns)
+            mine = _judged(case, spans_of(found, number))
             if number != picker.own_threshold(BEGIN):
-                assert mine == _judged(case, _said(case, session, on), picker.window_ns)
+                assert mine == _judged(case, _said(case, session, on))
             count += len(mine)
     assert count > 20
 

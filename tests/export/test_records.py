@@ -54,6 +54,7 @@ def test_what_was_not_labelled_is_masked() -> None:
 
 
 def test_an_archive_without_picks_is_named(tmp_path: Path, preprocess: Preprocess) -> None:
+    (tmp_path / "day.mseed").touch()
     with pytest.raises(TrainingDataError, match=r"picks_consensus\.csv: no such file"):
         list(continuous_records(Continuous(tmp_path), preprocess))
 

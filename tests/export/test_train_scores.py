@@ -55,7 +55,7 @@ def test_a_set_that_is_not_there_or_not_whole_is_named(folder: Path, preprocess:
     with pytest.raises(TrainingDataError, match=r"labelled_train\.npz: no such file"):
         read_labelled(tmp_path / "labelled_train.npz", preprocess)
     (tmp_path / "labelled_train.npz").write_bytes((folder / "labelled_train.npz").read_bytes())
-    (tmp_path / "labelled_train.csv").write_text("id\nw0\n")
+    (tmp_path / "labelled_train.csv").write_text("s_status,channels,other_picks\nnone,HHZ,\n")
     with pytest.raises(TrainingDataError, match="found 1 rows, wanted 24"):
         read_labelled(tmp_path / "labelled_train.npz", preprocess)
 
