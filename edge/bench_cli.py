@@ -20,9 +20,9 @@ from .bench.compare import differences, lines
 from .bench.environment import environment
 from .bench.link import Link
 from .bench.models import bench_models
-from .bench.page import html
+from .bench.outputs import Outputs, plain
 from .bench.peers import bench_peers
-from .bench.report import Report, cell, markdown, noise_line, read_report
+from .bench.report import Report, noise_line, read_report
 from .bench.run import Advance, Settings
 from .errors import SeisedgeError, UsageError
 from .interrupt import StopSignal
@@ -62,7 +62,6 @@ def _measuring(make: Callable[..., Report]) -> Callable[..., None]:
     @click.option(
         "--quick", is_flag=True, help="Seconds instead of minutes; the report says that its confidence is low."
     )
-    @click.option("--seconds", type=click.FloatRange(0.01, 86_400), help="Most seconds for each figure.")
     @click.option("--record", type=click.Path(path_type=Path), help="Replay this miniSEED instead of a made record.")
     @click.option("--provider", type=click.Choice(["cpu", "cuda", "tensorrt"]), default="cpu", show_default=True)
     @click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Of ONNX Runtime.")
@@ -76,7 +75,7 @@ def _measuring(make: Callable[..., Report]) -> Callable[..., None]:
     def command(  # noqa: PLR0913 - one parameter per option
         *,
         quick: bool,
-        seconds: float | None,
+        figure_s: float | None = None,
         record: Path | None,
         provider: str,
         threads: int,
@@ -89,19 +88,29 @@ def _measuring(make: Callable[..., Report]) -> Callable[..., None]:
         **options: Any,  # noqa: ANN401 - the sub-command's own
     ) -> None:
         engine = Engine(cast("Provider", provider), threads, spinning)
-        settings = Settings(quick=quick, seconds=seconds, record=record, engine=engine)
+        settings = Settings(quick=quick, seconds=figure_s, record=record, engine=engine)
+        outputs = Outputs(json_path, markdown_path, html_path)
         progress = _Progress(hidden=quiet or not sys.stderr.isatty())
         with _errors(), progress:
+            outputs.check()
             report = make(settings, progress.tell, **options)
         with _errors():
-            for path, write in ((json_path, Report.to_json), (markdown_path, markdown), (html_path, html)):
-                if path is not None:
-                    _write(path, write(report))
-        if not quiet:
-            _show(report)
+            try:  # files first: a pager that closes its end must not cost them
+                outputs.write(report)
+            finally:
+                for line in plain(report) if not quiet else ():
+                    click.echo(line)
         sys.exit(1 if check and not report.passed else 0)
 
     return command
+
+
+_figure_seconds = click.option(
+    "--seconds",
+    "figure_s",
+    type=click.FloatRange(0.01, 86_400),
+    help="Most seconds for each figure.  [default: 20, quick 1]",
+)
 
 
 @main.command(
@@ -113,6 +122,7 @@ def _measuring(make: Callable[..., Report]) -> Callable[..., None]:
     ),
 )
 @click.argument("artefacts", nargs=-1, metavar="[ARTEFACT|NAME]...")
+@_figure_seconds
 @_measuring
 def _models(settings: Settings, advance: Advance, artefacts: tuple[str, ...]) -> Report:
     """Time artefacts, all embedded models if none is given, beside their documented budgets."""
@@ -210,6 +220,7 @@ def _archive(settings: Settings, advance: Advance, artefacts: tuple[str, ...], *
 @click.argument("artefacts", nargs=-1, metavar="[ARTEFACT|NAME]...")
 @click.option("--batch", default=1, show_default=True, type=click.IntRange(1, 4096), help="Windows in a call.")
 @click.option("--without", multiple=True, metavar="PEER", help='Leave one out, such as "torch.compile".')
+@_figure_seconds
 @_measuring
 def _peers(
     settings: Settings, advance: Advance, artefacts: tuple[str, ...], batch: int, without: tuple[str, ...]
@@ -281,37 +292,3 @@ class _Progress:
         done = round(24 * share)
         bar = "#" * done + "-" * (24 - done)
         click.echo(f"\r\x1b[K[{bar}] {share:4.0%} {now - self._began:5.0f} s  {text}", nl=False, err=True)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _show(report: Report) -> None:
-    """Print the tables and verdicts."""
-    for section in report.sections:
-        click.echo(f"\n{section.title}")
-        rows = [("", *section.columns)] + [
-            (row.name, *(cell(row, column) for column in section.columns)) for row in section.rows
-        ]
-        widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-        for row in rows:
-            click.echo(
-                "  ".join(
-                    [row[0].ljust(widths[0]), *(text.rjust(w) for text, w in zip(row[1:], widths[1:], strict=True))]
-                )
-            )
-    for verdict in report.verdicts:
-        word = "pass" if verdict.passed else "FAIL"
-        found = "nothing" if verdict.found_s is None else f"{verdict.found_s:.4g} s"
-        ratio = "" if verdict.ratio is None else f", ratio {verdict.ratio:.3g}"
-        click.echo(
-            f"{word}  {verdict.name}: {verdict.covers}: budget {verdict.budget_s:.4g} s, "
-            f"found {found} ({verdict.measured_as}){ratio}"
-        )
-    for note in report.notes:
-        click.echo(f"note: {note}")
-    click.echo(noise_line(report.noise))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from seisedge.edge.errors import UsageError
 from seisedge.edge.models import embedded_models, find_model
 from seisedge.edge.postprocess import Result
 from seisedge.edge.scan import Scanner, ScanOptions
@@ -14,7 +16,7 @@ from seisedge.edge.session import Session
 
 from .figures import Figure
 from .models import open_session, title
-from .records import write_archive
+from .records import Record, write_archive
 from .report import Report, Row, Section, Verdict
 from .run import Advance, Settings, Watch
 
@@ -107,11 +109,12 @@ def bench_archive(options: ArchiveOptions, settings: Settings, advance: Advance)
     Raises
     ------
     UsageError
-        There is no such model.
+        There is no such model, or the archive is shorter than a window of one.
     """
     paths = [find_model(name) for name in options.models] or list(embedded_models().values())
     sessions = [open_session(path, settings) for path in paths]
     hours = options.hours or (1.0 if settings.quick else 24.0)
+    _require_a_window(sessions, hours)
     jobs = options.jobs or len(os.sched_getaffinity(0))
     watch = Watch(settings)
     rows: list[Row] = []
@@ -120,7 +123,7 @@ def bench_archive(options: ArchiveOptions, settings: Settings, advance: Advance)
         name = title(session.manifest, settings)
         with tempfile.TemporaryDirectory() as folder:
             advance(f"{name}: writing {hours:g} h", place / len(sessions))
-            files = _make(Path(folder), session, settings, hours)
+            files = _make(Path(folder), session, watch.open_record(session.manifest.components), hours)
             strides = {session.manifest.stride_samples: "the manifest's stride"}
             for headline in _headlines(session):
                 strides[round(headline.stride_s * session.manifest.sampling_rate)] = f"{headline.stride_s:g} s"
@@ -135,11 +138,20 @@ def bench_archive(options: ArchiveOptions, settings: Settings, advance: Advance)
     note = f"{hours:g} h of miniSEED 2 (Steim2, 512-byte records) from the disk cache to results, indexing included."
     section = Section("Hours of data per second", columns, tuple(rows), note, "bars", ("hours/s",))
     words = {"hours": f"{hours:g}", "threads": str(jobs), "batch": str(options.batch)}
-    return watch.report("archive", [section], verdicts, words=words)
+    return watch.report("archive", [section], verdicts, words=words, extent=f"one scan of {hours:g} h for each figure")
 
 
-def _make(folder: Path, session: Session, settings: Settings, hours: float) -> list[Path]:
-    record = settings.open_record(session.manifest.components)
+def _require_a_window(sessions: list[Session], hours: float) -> None:
+    for manifest in (session.manifest for session in sessions):
+        window_s = manifest.window_samples / manifest.sampling_rate
+        if hours * _HOUR_S < window_s:
+            raise UsageError(
+                f"--hours: found {hours:g} ({hours * _HOUR_S:g} s), wanted a window of {manifest.name}, "
+                f"{window_s:g} s, at least"
+            )
+
+
+def _make(folder: Path, session: Session, record: Record, hours: float) -> list[Path]:
     long = record.repeated(round(hours * _HOUR_S * record.sampling_rate))
     return write_archive(long, folder, session.manifest.components.order)
 
@@ -155,11 +167,10 @@ def _scan(files: list[Path], session: Session, stride: int, jobs: int, batch: in
         channels = tuple(f"XX.BENCH..HH{letter}" for letter in components)
     scanner = Scanner(session, ScanOptions(stride=stride, jobs=jobs, batch=batch, channels=channels))
     results: list[Result] = []
-    began, cpu = settings.clock(), os.times()
+    began, cpu = settings.clock(), time.process_time()  # of all threads, as the scan has them
     for station in scanner.index(tuple(files)):
         scanner.scan(station, results.extend)
-    wall, end = settings.clock() - began, os.times()
-    used = end.user + end.system - cpu.user - cpu.system
+    wall, used = settings.clock() - began, time.process_time() - cpu
     return _Run(wall / 1e9, used, scanner.report.windows, len(results))
 
 

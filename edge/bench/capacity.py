@@ -204,9 +204,9 @@ def bench_capacity(options: CapacityOptions, settings: Settings, advance: Advanc
     """
     session = open_session(find_model(options.model), settings)
     manifest = session.manifest
-    record = settings.open_record(manifest.components)
     seconds = options.seconds or (3.0 if settings.quick else 10.0)
     watch = Watch(settings)
+    record = watch.open_record(manifest.components)
     done: list[Trial] = []
 
     def trial(count: int) -> Trial:
@@ -260,4 +260,4 @@ def bench_capacity(options: CapacityOptions, settings: Settings, advance: Advanc
         ),
     ]
     words = {"packets": f"{options.packet_s:g} s", "trial": f"{seconds:g} s", "process": "one, one thread for Python"}
-    return watch.report("capacity", sections, [], words=words)
+    return watch.report("capacity", sections, [], words=words, extent=f"trials of {seconds:g} s")

@@ -156,10 +156,9 @@ def bench_chain(options: ChainOptions, settings: Settings, advance: Advance) -> 
     manifest = session.manifest
     budgets = read_budgets(options.budgets)
     seconds = options.seconds or (10.0 if settings.quick else 60.0)
-    seconds += lead_s(manifest, options)
-    record = settings.open_record(manifest.components)
-    schedule = arrivals(record, options.link, manifest.components.order, seconds)
     watch = Watch(settings)
+    record = watch.open_record(manifest.components)
+    schedule = arrivals(record, options.link, manifest.components.order, seconds + lead_s(manifest, options))
     measured: list[Measured] = []
     for place, source in enumerate(options.sources):
 
@@ -167,7 +166,7 @@ def bench_chain(options: ChainOptions, settings: Settings, advance: Advance) -> 
             advance(f"{title(manifest, settings)}: {source}", (place + share) / len(options.sources))
 
         measured.append(_replay(source, schedule, session, options, settings, tell))
-    return chain_report(measured, budgets, watch, _words(options, manifest))
+    return chain_report(measured, budgets, watch, _words(options, manifest), f"replays of {seconds:g} s")
 
 
 def _replay(

@@ -49,17 +49,18 @@ def chain_report(
     budgets: dict[str, ChainBudget],
     watch: Watch,
     words: dict[str, str],
+    extent: str,
 ) -> Report:
-    """Put the replays' figures together."""
+    """Put the replays' figures together; `extent` says how long they were."""
     sections = [section for each in measured for section in _sections(each)]
     verdicts = [verdict for each in measured for verdict in _verdicts(each, budgets)]
     notes = [f"{each.source}: damaged: {each.problem}" for each in measured if each.problem]
     notes += [
-        f"{each.source}: found no window without a gap, wanted one: try more --seconds or a longer --reorder-wait"
+        f"{each.source}: found no window without a gap, wanted one: try a longer --length or a longer --reorder-wait"
         for each in measured
         if not each.spans
     ]
-    return watch.report("chain", sections, verdicts, words=words, notes=notes)
+    return watch.report("chain", sections, verdicts, words=words, notes=notes, extent=extent)
 
 
 def _sections(measured: Measured) -> list[Section]:

@@ -77,7 +77,7 @@ def bench_models(names: tuple[str, ...], settings: Settings, advance: Advance) -
         def tell(text: str, share: float = place / len(paths)) -> None:
             advance(text, share)
 
-        measured = measure(session, settings.open_record(session.manifest.components), settings, tell)
+        measured = measure(session, watch.open_record(session.manifest.components), settings, tell)
         start = first_result(path, settings.engine) if path.suffix != ".plan" else None
         latency.append(_latency_row(name, measured, path.stat().st_size, start))
         stages.append(_stage_row(name, measured))

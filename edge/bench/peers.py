@@ -18,10 +18,11 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from seisedge.edge.errors import ModelError
+from seisedge.edge.errors import ModelError, UsageError
 from seisedge.edge.manifest import Manifest
 from seisedge.edge.models import embedded_models, find_model
 from seisedge.edge.session import Session
+from seisedge.edge.strict import suggestion
 
 from .figures import Figure, distribution
 from .models import open_session, title
@@ -154,16 +155,20 @@ def bench_peers(
     Raises
     ------
     UsageError
-        There is no such artefact.
+        There is no such artefact, or no such peer to leave out.
     """
+    known = known_peers()
+    for name in without:
+        if name not in known:
+            raise UsageError(f"--without: found {name!r}{suggestion(name, set(known))}")
     paths = [find_model(name) for name in names] or list(embedded_models().values())
-    peers = [name for name in known_peers() if name not in without]
+    peers = [name for name in known if name not in without]
     watch = Watch(settings)
     rows: list[Row] = []
     notes = [f"{name}: left out" for name in without]
     for place, path in enumerate(paths):
         session = open_session(path, settings)
-        subject = _subject(path, session, settings, batch)
+        subject = _subject(path, session, watch.open_record(session.manifest.components), settings, batch)
         name = title(session.manifest, settings)
         with ExitStack() as stack:
             runs: dict[str, Callable[[], float]] = {"seisedge": _timed(ours(subject), settings)}
@@ -190,9 +195,8 @@ def bench_peers(
     return watch.report("peers", [section], [], words={"batch": str(batch)}, notes=notes)
 
 
-def _subject(path: Path, session: Session, settings: Settings, batch: int) -> Subject:
+def _subject(path: Path, session: Session, record: Record, settings: Settings, batch: int) -> Subject:
     manifest = session.manifest
-    record: Record = settings.open_record(manifest.components)
     staged = StagedModel(session, record, settings.clock)
     span = (manifest.window_samples + (batch - 1) * staged.stride) / manifest.sampling_rate
     counts = record.repeated(round((span + 1) * record.sampling_rate)).components(len(manifest.components.order))

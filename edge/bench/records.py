@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,13 @@ from seisedge.edge.errors import DataError
 from seisedge.edge.manifest import Components
 from seisedge.edge.stations import group_stations
 from seisedge.edge.times import NANOSECONDS
+from seisedge.firmware_bridge import Samples
 
 Int32 = npt.NDArray[np.int32]
 
 STARTTIME_NS = 1_617_235_200 * NANOSECONDS  # 2021-04-01, of every replay
 _SEED = 20210401
+_LARGEST = 1 << 20  # count of a record that had none: every sensor's own counts go as far
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,14 @@ class Record:
         Hz.
     origin
         Where they are from, for the report.
+    note
+        What was done to them, for the report; empty where nothing was.
     """
 
     samples: Int32
     sampling_rate: float
     origin: str
+    note: str = ""
 
     def components(self, count: int) -> Int32:
         """Give as many components as a model wants: the first ones, or all again and again."""
@@ -46,7 +51,7 @@ class Record:
     def repeated(self, npts: int) -> Record:
         """Give `npts` samples: its beginning, or itself again and again."""
         times = -(-npts // self.samples.shape[1])
-        return Record(np.ascontiguousarray(np.tile(self.samples, times)[:, :npts]), self.sampling_rate, self.origin)
+        return replace(self, samples=np.ascontiguousarray(np.tile(self.samples, times)[:, :npts]))
 
 
 def made_record(*, sampling_rate: float = 100.0, seconds: float = 600.0, components: int = 3) -> Record:
@@ -70,25 +75,41 @@ def read_record(path: Path, components: Components) -> Record:
     UsageError
         The path does not exist.
     DataError
-        There is no such station, or its first stretch without a gap is empty.
+        There is no such station, its first stretch without a gap is empty, or it holds what is no finite number.
     """
     stations = [each for each in group_stations(index_paths((path,)).traces, components) if each.refused is None]
     if not stations:
         raise DataError(f"{path}: found no station with components {', '.join(components.order)}, wanted one")
-    parts: dict[int, list[Int32]] = {}
+    parts: dict[int, list[Samples]] = {}
     ends: dict[int, int] = {}
     rate = 0.0
     for component, packet, _ in read_packets(stations[0].traces, lambda _: None, joined=True):
         rate = rate or packet.sampling_rate
         joins = abs(ends.get(component, packet.starttime_ns) - packet.starttime_ns) < NANOSECONDS / rate / 2
         if packet.sampling_rate == rate and joins:
-            parts.setdefault(component, []).append(packet.samples.astype(np.int32))
+            parts.setdefault(component, []).append(packet.samples)
             ends[component] = packet.time_of(packet.samples.size)
     rows = [np.concatenate(parts[component]) for component in sorted(parts)]
     npts = min((row.size for row in rows), default=0)
     if not npts:
         raise DataError(f"{path}: found no samples of {stations[0].id}, wanted a record")
-    return Record(np.stack([row[:npts] for row in rows]), rate, f"{path.name}, {stations[0].id}")
+    origin = f"{path.name}, {stations[0].id}"
+    samples = np.stack([row[:npts] for row in rows])
+    if bad := samples.size - np.count_nonzero(np.isfinite(samples)):
+        raise DataError(f"{path}: found {bad:,} samples of {stations[0].id} that are no finite numbers, wanted counts")
+    return _counted(samples, rate, origin)
+
+
+def _counted(samples: npt.NDArray[np.generic], rate: float, origin: str) -> Record:
+    """A record of the samples: as they are where they are whole counts, else scaled, which its note says."""
+    if not np.issubdtype(samples.dtype, np.floating):
+        return Record(samples.astype(np.int32), rate, origin)
+    values = samples.astype(np.float64)
+    largest = float(np.abs(values).max())
+    if largest < 1 << 31 and np.array_equal(values, np.rint(values)):
+        return Record(values.astype(np.int32), rate, origin)
+    note = f"{origin}: found samples that are no whole counts: scaled, one count is {largest / _LARGEST:.3g} of theirs"
+    return Record(np.rint(values / largest * _LARGEST).astype(np.int32), rate, origin, note)
 
 
 def write_archive(record: Record, folder: Path, components: tuple[str, ...], *, record_bytes: int = 512) -> list[Path]:

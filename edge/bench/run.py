@@ -30,9 +30,9 @@ class Settings:
     Attributes
     ----------
     quick
-        A second for each figure: its confidence is low.
+        A second for each figure, and shorter replays, trials and archives: confidence is low.
     seconds
-        Most seconds for each figure; None for 1 when quick, else 20.
+        Most seconds for each figure of `models` and `peers`; None for 1 when quick, else 20.
     record
         A real record to replay; None for a made one.
     engine
@@ -55,15 +55,11 @@ class Settings:
         """Most seconds for each figure."""
         return self.seconds if self.seconds is not None else (1.0 if self.quick else 20.0)
 
-    def open_record(self, components: Components) -> Record:
-        """Give the record to replay."""
-        return made_record() if self.record is None else read_record(self.record, components)
-
-    def words(self) -> dict[str, str]:
-        """The settings, for the report."""
+    def words(self, extent: str = "") -> dict[str, str]:
+        """The settings, for the report; `extent` is what was measured where that is no figure of so many seconds."""
         engine = self.engine
         return {
-            "confidence": "low: --quick" if self.quick else f"up to {self.limit_s:g} s for each figure",
+            "confidence": "low: --quick" if self.quick else extent or f"up to {self.limit_s:g} s for each figure",
             "engine": f"{engine.provider}, threads {engine.threads}, spinning {'on' if engine.spinning else 'off'}",
             "record": "made" if self.record is None else str(self.record),
         }
@@ -76,6 +72,14 @@ class Watch:
         self._settings = settings
         self._energy = EnergyMeter()
         self._noise = NoiseWatch(settings.probe)
+        self._notes: list[str] = []
+
+    def open_record(self, components: Components) -> Record:
+        """Give the record to replay; what was done to it is noted in the report."""
+        path = self._settings.record
+        record = made_record() if path is None else read_record(path, components)
+        self._notes += [record.note] if record.note and record.note not in self._notes else []
+        return record
 
     def report(
         self,
@@ -85,18 +89,19 @@ class Watch:
         *,
         words: dict[str, str] | None = None,
         notes: list[str] | None = None,
+        extent: str = "",
     ) -> Report:
-        """Put the report together."""
+        """Put the report together; `extent` as in `Settings.words`."""
         return Report(
             format=FORMAT,
             command=command,
             version=importlib.metadata.version("seisedge"),
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            settings={**self._settings.words(), **(words or {})},
+            settings={**self._settings.words(extent), **(words or {})},
             environment=environment(),
             noise=self._noise.finish(),
             energy=self._energy.finish(),
             sections=tuple(sections),
             verdicts=tuple(verdicts),
-            notes=tuple(notes or []),
+            notes=(*self._notes, *(notes or [])),
         )

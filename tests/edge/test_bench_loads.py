@@ -211,6 +211,7 @@ def test_the_chain_runs(tiny_path: Path, tmp_path: Path) -> None:
     )
     assert done.exit_code == 0, done.output
     report = read_report(path)
+    assert report.settings["confidence"] == "replays of 1 s"
     budgets = ("eew-onsite", "eew-network", "monitoring", "batch")
     assert {each.name for each in report.verdicts} == {f"{name}, {source}" for name in budgets for source in SOURCES}
     for source in SOURCES:
@@ -238,7 +239,7 @@ def test_a_chain_without_a_window_keeps_no_budget(tiny_path: Path, tmp_path: Pat
     assert not report.passed
     assert {each.found_s for each in report.verdicts} == {None}
     assert "found nothing (p99 of 0)" in done.output
-    assert "no window without a gap" in done.output
+    assert "no window without a gap, wanted one: try a longer --length or a longer --reorder-wait" in done.output
 
 
 @pytest.mark.parametrize("name", WIRES)
@@ -277,19 +278,55 @@ def test_what_a_wire_cannot_carry_is_refused(name: str, packet_s: float, letters
         pass
 
 
-def test_capacity_runs(tiny_path: Path) -> None:
-    done = run("capacity", "--model", str(tiny_path), "--length", "0.1", "--packet", "0.1", "--latency", "0.001")
+def test_capacity_runs(tiny_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "capacity.json"
+    short = ("--length", "0.1", "--packet", "0.1", "--latency", "0.001", "--json", str(path))
+    done = run("capacity", "--model", str(tiny_path), *short)
     assert done.exit_code == 0, done.output
     assert "Stations held in real time" in done.output
+    found = read_report(path).settings
+    assert (found["trial"], found["confidence"]) == ("0.1 s", "trials of 0.1 s")
 
 
 def test_archives_are_scanned_serially_and_by_threads(tiny_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "archive.json"
     done = run("archive", str(tiny_path), "--hours", "0.05", "--jobs", "2", "--json", str(path))
     assert done.exit_code == 0, done.output
-    one, two = read_report(path).sections[0].rows
+    report = read_report(path)
+    assert report.settings["confidence"] == "one scan of 0.05 h for each figure"
+    one, two = report.sections[0].rows
     assert one.figures["windows"] == two.figures["windows"]
     assert one.figures["results"] == two.figures["results"]
+
+
+def test_an_archive_that_is_shorter_than_a_window_is_refused() -> None:
+    done = run("archive", "edge-picker-long", "--hours", "0.01", "--quick")
+    assert done.exit_code == 2, done.output
+    wanted = "--hours: found 0.01 (36 s), wanted a window of edge-picker-long, 51.2 s, at least"
+    assert done.output == f"edge-bench: {wanted}\n"
+
+
+def test_the_processors_time_of_a_short_scan_is_known(tiny_path: Path, tmp_path: Path) -> None:
+    """os.times counts in hundredths of a second."""
+    path = tmp_path / "archive.json"
+    done = run("archive", str(tiny_path), "--hours", "0.01", "--jobs", "1", "--json", str(path))
+    assert done.exit_code == 0, done.output
+    used = read_report(path).sections[0].rows[0].figures["processor"].value
+    assert used > 0
+    assert abs(used * 100 - round(used * 100)) > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("torch.compil", "; did you mean 'torch.compile'?"),
+        ("nosuch", ", wanted one of ObsPy + SciPy, then ONNX Runtime, OpenVINO, SeisBench annotate"),
+    ],
+)
+def test_peers_to_leave_out_that_nobody_knows_are_refused(tiny_path: Path, name: str, word: str) -> None:
+    done = run("peers", str(tiny_path), "--seconds", "0.05", "--without", name)
+    assert done.exit_code == 2, done.output
+    assert done.output.startswith(f"edge-bench: --without: found {name!r}{word}")
 
 
 def test_peers_that_are_not_there_are_named(tiny_path: Path, tmp_path: Path) -> None:
