@@ -11,10 +11,9 @@ from .source_id import SourceId
 _BANDS = ((1000.0, "G"), (250.0, "C"), (80.0, "H"), (10.0, "B"), (1.0, "M"), (0.0, "L"))
 """SEED manual, appendix A: band codes by sampling rate, of broad-band instruments, which accelerometers count as."""
 
-REPLACED = 1000
-"""Frames in a row from another device after which it has the name: the one before was taken out of use.
-
-At four frames a second some minutes; of two devices that both send, each is heard more often than that.
+REPLACED = 60
+"""Frames in a row from another device after which it has the name: the one before was taken out of use, or was an id that
+damage made and no checksum gave away. At a frame a second a minute; of two that both send, each is heard more often.
 """
 
 _STATION = re.compile(r"[^A-Z0-9-]")
