@@ -12,7 +12,7 @@ _BANDS = ((1000.0, "G"), (250.0, "C"), (80.0, "H"), (10.0, "B"), (1.0, "M"), (0.
 """SEED manual, appendix A: band codes by sampling rate, of broad-band instruments, which accelerometers count as."""
 
 REPLACED = 60
-"""Frames in a row from another device after which it has the name: the one before was taken out of use, or was an id that
+"""Frames in a row from another device after which it has the name: the one before was taken out of use, or an id that
 damage made and no checksum gave away. At a frame a second a minute; of two that both send, each is heard more often.
 """
 
