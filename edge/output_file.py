@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .errors import SeisedgeError, UsageError
 from .sources import SourceUrl
+from .whole_file import put_in_place
 
 
 def require_apart(url: SourceUrl, output: Path) -> None:
@@ -63,9 +64,6 @@ def replacing(path: Path) -> Generator[Path, None, None]:
 
 def _put_in_place(draft: Path, path: Path) -> None:
     try:
-        draft.chmod(stat.S_IMODE(path.stat().st_mode))
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.replace(path)
+        put_in_place(draft, path, stat.S_IMODE(path.stat().st_mode))
     except OSError as error:
         raise UsageError(f"{path}: cannot be replaced: {error.strerror}") from error

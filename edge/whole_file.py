@@ -36,9 +36,20 @@ def whole_file(path: Path) -> Generator[Path, None, None]:
     draft = Path(name)
     try:
         yield draft
-        with draft.open("rb") as file:
-            os.fsync(file.fileno())
-        draft.chmod(0o644)
-        draft.replace(path)
+        put_in_place(draft, path, 0o644)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def put_in_place(draft: Path, path: Path, mode: int) -> None:
+    """Give a file that is written another one's name, once it is on the disk.
+
+    Raises
+    ------
+    OSError
+        It cannot.
+    """
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+    draft.chmod(mode)
+    draft.replace(path)

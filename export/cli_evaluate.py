@@ -83,6 +83,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     pickers, detectors = _pickers(artefacts, picks, sta_lta=sta_lta)
     if reference is not None and reference not in (names := [each.name for each in pickers]):
         raise UsageError(f"--reference: found {reference!r}, wanted one of {', '.join(names)}")
+    for folder, option in ((output, "--output"), (state, "--state")):
+        if folder is not None:
+            require_writable(folder, option)
     chosen, reported = _labelled(data, choose, report)
     codes = tuple(filter(None, (components or "").upper().split(",")))
 
@@ -102,9 +105,6 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter per option
     _check(plan)
     for line in (line for cases in plan.sets for line in cases.told):
         click.echo(f"edge-export: {line}", err=True)
-    for folder, option in ((output, "--output"), (state, "--state")):
-        if folder is not None:
-            require_writable(folder, option)
     results = _run(plan, PickStore(state), jobs or len(os.sched_getaffinity(0)))
     for table in tables(results):
         click.echo("\n".join(table.plain()))

@@ -87,8 +87,8 @@ def train(  # noqa: PLR0913, PLR0917 - one parameter per option
     row = find(model)
     if data is None and catalogue is None and row.recipe.task != "waveform_inversion":
         raise UsageError(f"--data: missing, wanted labelled windows for {model}")
-    inputs = {"--start": start, "--options": options, "--catalogue": catalogue, "--mems": mems, "--state": state}
-    _check_outputs(output, state, [*inputs.items(), *(("--teacher", each) for each in teacher)])
+    read_too = [("--start", start), ("--options", options), ("--catalogue", catalogue), ("--mems", mems)]
+    _check_outputs(output, state, [*read_too, ("--state", state), *(("--teacher", each) for each in teacher)])
     archives, left_out = tuple(map(Continuous.parse, continuous)), tuple(filter(None, leave_out.split(",")))
     wanted = TrainingData(data, archives, catalogue, mems, left_out, accelerometers, teacher, start)
     chosen = _options(row, options, seed, steps)
@@ -116,8 +116,7 @@ def _options(model: Model, path: Path | None, seed: int | None, steps: int | Non
             given |= json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError) as error:
             raise UsageError(f"{path}: found no JSON object ({error}), wanted options of a training") from error
-    given |= {} if seed is None else {"seed": seed}
-    given |= {"steps": steps} if steps else {}
+    given |= {name: each for name, each in (("seed", seed), ("steps", steps)) if each is not None}
     length = given.get("steps")
     defaults = default_options(draft_manifest(model), length if isinstance(length, int) else None)
     chosen = dataclasses.asdict(defaults) | given

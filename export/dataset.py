@@ -71,8 +71,8 @@ class LabelledSet:
         """Say for a person which windows the model cannot take, and of which its normalisation leaves nothing."""
         for why, windows in self.refused.items():
             yield f"{windows:,} windows left out: {why}"
-        steps = [each for each in manifest.steps if each.op.startswith("normalise")]
-        least = max((float(str(each.params["eps"])) for each in steps), default=0.0)
+        added = [each.params.get("eps", 0.0) for each in manifest.steps if each.op.startswith("normalise")]
+        least = max((each for each in added if isinstance(each, float)), default=0.0)
         small = sum(float(each.samples.std(axis=1).max()) < least for each in self.windows)
         if small:
             yield (

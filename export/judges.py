@@ -74,11 +74,11 @@ class PicksJudge:
             return pick_all(picker, cases, PickStore(None), advance=lambda _: advance())
 
         picked = {case.id: each for case, each in zip(self._training.cases, pick(self._training), strict=True)}
-        places: dict[str, int] = {}
-        for phase in picker.phases:
-            part = only(self._training, self._origins.get(phase))
-            swept = sweep(picker, part, [picked[case.id] for case in part.cases])
-            places[phase] = best_threshold(swept.scores(phase))
+        parts = {origin: only(self._training, origin) for origin in map(self._origins.get, picker.phases)}
+        swept = {
+            origin: sweep(picker, part, [picked[case.id] for case in part.cases]) for origin, part in parts.items()
+        }
+        places = {phase: best_threshold(swept[self._origins.get(phase)].scores(phase)) for phase in picker.phases}
         found = {case.id: each for case, each in zip(self._validation.cases, pick(self._validation), strict=True)}
         scores: Scores = {}
         for name, origin in (("validation", None), ("validation_manual", _MANUAL)):

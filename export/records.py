@@ -103,15 +103,15 @@ class Continuous:
         return cls(Path(folder), start, end)
 
 
-def archive_files(folder: Path) -> tuple[Path, ...]:
-    """Give an archive's files: those named `*.mseed` in the folder itself, else all files below it.
+def archive_files(folder: Path, *, is_nested: bool = False) -> tuple[Path, ...]:
+    """Give an archive's files: those named `*.mseed` in the folder itself, else, or of a nested one, all below it.
 
     Raises
     ------
     TrainingDataError
         There is none.
     """
-    named = tuple(sorted(folder.glob("*.mseed")))
+    named = () if is_nested else tuple(sorted(folder.glob("*.mseed")))
     files = named or tuple(sorted(each for each in folder.rglob("*") if each.is_file() and each.suffix not in _TABLES))
     if not files:
         raise TrainingDataError(f"{folder}: found no files, wanted an archive of miniSEED")
@@ -146,7 +146,7 @@ def continuous_records(
     TrainingDataError
         The picks are missing, or not in their form; or there is no file.
     """
-    files = archive_files(archive.folder) if catalogue is None else tuple(sorted(_below(archive.folder)))
+    files = archive_files(archive.folder, is_nested=catalogue is not None)
     picks = archive_picks(archive.folder / "picks_consensus.csv") if catalogue is None else {}
     bounds = tuple(parse_time(each) if each else None for each in (archive.start, archive.end))
     index, used = index_paths(files), 0
@@ -171,10 +171,6 @@ def continuous_records(
     if not used:
         between = f" from {archive.start or 'the start'} to {archive.end or 'the end'}"
         tell(f"{archive.folder}: found nothing to use{between if any(bounds) else ''}")
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    return (each for each in folder.rglob("*") if each.is_file())
 
 
 def _pieces(

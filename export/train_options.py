@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from seisedge.edge.errors import ManifestError, UsageError
 from seisedge.edge.manifest import Manifest
@@ -48,8 +49,15 @@ _LOOKS, _PATIENCE, _SEARCHES = 16, 6, 5
 _SUM = 1e-8  # by which shares may miss 1: NumPy's own limit
 
 
+class _InRange:
+    """Options that refuse what is out of its range, with UsageError."""
+
+    def __post_init__(self) -> None:
+        _check(vars(self))
+
+
 @dataclass(frozen=True)
-class ExampleOptions:
+class ExampleOptions(_InRange):
     """How examples are drawn; probabilities unless said otherwise.
 
     Attributes
@@ -95,14 +103,7 @@ class ExampleOptions:
     avoid_after_s: float = 500.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be drawn.
-
-        Raises
-        ------
-        UsageError
-            A value is out of its range.
-        """
-        _check(self)
+        super().__post_init__()
         for phase, width in self.label_widths_s.items():
             _refuse_unless(f"label_widths_s.{phase}", width, width > 0, "more than 0 s")
         fits = min(self.shares) >= 0 and math.isclose(sum(self.shares), 1.0, abs_tol=_SUM)
@@ -123,7 +124,7 @@ class ExampleOptions:
 
 
 @dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(_InRange):
     """What the result depends on, besides data and versions.
 
     Attributes
@@ -168,16 +169,6 @@ class TrainOptions:
     rounded_from: float = 1.0
     examples: ExampleOptions = field(default_factory=ExampleOptions)
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be trained.
-
-        Raises
-        ------
-        UsageError
-            A value is out of its range.
-        """
-        _check(self)
-
     def are_those(self, given: object) -> bool:
         """Whether a state's options are these; what it does not name had no effect when it was written."""
         try:
@@ -200,8 +191,8 @@ class TrainOptions:
         return self.window_samples or own
 
 
-def _check(options: ExampleOptions | TrainOptions) -> None:
-    for name, value in vars(options).items():
+def _check(options: dict[str, Any]) -> None:
+    for name, value in options.items():
         if name in _COUNTS:
             _refuse_unless(name, value, value >= 1, "1 or more")
         elif name in _NOT_NEGATIVE:

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from seisedge.edge.whole_file import whole_file
+
 from .errors import TrainingDataError
 from .train_options import TrainOptions
 from .weights_torch import load_torch
@@ -16,9 +18,8 @@ State = dict[str, Any]
 
 def write_state(path: Path, state: State) -> None:
     """Write a state; what was there before stays until this one is whole."""
-    draft = path.with_suffix(".new")
-    torch.save(state, draft)
-    draft.replace(path)
+    with whole_file(path) as draft:
+        torch.save(state, draft)
 
 
 def read_state(path: Path, options: TrainOptions, data: dict[str, str], device: torch.device) -> State:

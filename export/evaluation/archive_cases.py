@@ -74,10 +74,8 @@ def archive_cases(archive: Continuous) -> CaseSet:
     bounds = tuple(parse_time(each) if each else None for each in (archive.start, archive.end))
     groups: dict[StationId, list[Trace]] = {}
     for trace in index.traces:
-        if max(trace.rates, default=0.0) < _LEAST_HZ:
-            told.append(
-                f"{trace.source_id}: found {max(trace.rates, default=0.0):g} Hz, not judged below {_LEAST_HZ:g}"
-            )
+        if (rate := max(trace.rates, default=0.0)) < _LEAST_HZ:
+            told.append(f"{trace.source_id}: found {rate:g} Hz, not judged below {_LEAST_HZ:g}")
         else:
             groups.setdefault(station_of(trace.source_id), []).append(trace)
     cases = [_case(station, groups[station], picks, bounds, folder.name) for station in sorted(groups)]

@@ -27,6 +27,7 @@ from seisedge.edge.postprocess import Result, postprocess_of
 from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.runs import Clock
 from seisedge.edge.session import OrtSession
+from seisedge.edge.steps import Step
 from seisedge.edge.waveforms import Waveform
 from seisedge.export.cli import main
 from seisedge.export.dataset import read_labelled
@@ -412,6 +413,13 @@ def test_windows_of_which_a_normalisation_leaves_nothing_are_told(name: str, is_
     told = "labelled_train.npz: 1 windows have a standard deviation below 1e-06"
     assert (told in job.describe()) == is_told
     assert "labelled_val" not in job.describe()
+
+
+def test_a_normalisation_that_adds_nothing_leaves_every_window(tmp_path: Path) -> None:
+    manifest = draft_manifest(find("earthquake-cnn"))
+    found = read_labelled(write_labelled(tmp_path, count=9) / "labelled_train.npz", Preprocess(manifest))
+    steps = (*(each for each in manifest.steps if each.scope == "stream"), Step("normalise_signed_max", "window", {}))
+    assert list(found.unused(dataclasses.replace(manifest, steps=steps))) == []
 
 
 def test_a_window_with_a_sample_that_is_no_number_is_left_out(tmp_path: Path) -> None:
