@@ -6,33 +6,27 @@ import asyncio
 import os
 import re
 import sys
-import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, aclosing, contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import click
 
-from seisedge.firmware_bridge import Packet, encode_records
+from seisedge.firmware_bridge import Packet
 
+from .bridge_cli_replay import replay_command
 from .errors import SeisedgeError, UsageError
 from .output_file import replacing, require_apart
 from .packet_lines import json_line, text_line
 from .recorder import Recorder
-from .replay import ReplayCounts, ReplayOptions, replay
-from .senders import sender_to
 from .server_info import info_lines
-from .sources import Source, SourceCounts, SourceUrl, open_source
-from .sources.formats import FORMATS, Encoder
+from .sources import Source, SourceCounts, open_source
 from .sources.urls import parse_url
 
 _INTERRUPTED = 130
 _WATCH_S = 0.5
 _SIZES = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
-_SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
-_FORMATS = ("mseed", "mseed3", *(name for name, each in FORMATS.items() if each.encoder is not None))
 
 _EPILOG = """\b
 Examples:
@@ -70,6 +64,9 @@ def cli() -> None:
     """Look at, record, replay and convert what sensors and servers send. A SOURCE alone is printed."""
 
 
+cli.add_command(replay_command)
+
+
 @cli.command(short_help="print packets as they come, or record them (the default)")
 @click.argument("source")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
@@ -97,7 +94,7 @@ def listen(  # noqa: PLR0913, PLR0917 - one parameter per option
         raise UsageError("--encoding, --rotate: found no --record, wanted it with them")
     with ExitStack() as stack:
         if record is not None:
-            require_apart(parse_url(source), record)
+            require_apart(parse_url(source), record, rotates=bool(rotate))
             recorder = stack.enter_context(_recording(record, encoding, _size(rotate) if rotate else None))
             take = recorder.write
         else:
@@ -105,7 +102,7 @@ def listen(  # noqa: PLR0913, PLR0917 - one parameter per option
             def take(packet: Packet) -> None:
                 click.echo(json_line(packet, samples=samples) if as_json else text_line(packet))
 
-        _run(_listen(opened, take, count))
+        asyncio.run(_listen(opened, take, count))
     _finish(opened.counts)
 
 
@@ -159,100 +156,8 @@ async def _watch(source: Source) -> None:
 @click.option("--item", default="STREAMS", show_default=True, help="What to ask for: ID, STATIONS, STREAMS, …")
 def info(source: str, raw: bool, item: str) -> None:  # noqa: FBT001 - a flag of the command line
     """List what a SeedLink or DataLink server has."""
-    for line in _run(info_lines(source, item, raw=raw)):
+    for line in asyncio.run(info_lines(source, item, raw=raw)):
         click.echo(line)
-
-
-@cli.command(name="replay")
-@click.argument("files", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--to", "target", required=True, help="udp://HOST:PORT, tcp://HOST:PORT, serial:/dev/…, datalink://HOST.")
-@click.option(
-    "--format", "kind", default="mseed", show_default=True, type=click.Choice(_FORMATS), help="Bytes to send."
-)
-@click.option(
-    "--speed", default=1.0, show_default=True, type=click.FloatRange(min=0), help="Times real time; 0: at once."
-)
-@click.option(
-    "--packet-seconds", default=0.25, show_default=True, type=click.FloatRange(min=0), help="Longest; 0: as is."
-)
-@click.option("--drop", default="0", metavar="P", help="Lose this part of the packets, such as 1%.")
-@click.option("--reorder", default="0", metavar="P", help="Let this part of them change places with the next.")
-@click.option("--jitter", default="0", metavar="TIME", help="Send each late by up to this, such as 20ms.")
-@click.option("--seed", default=0, show_default=True, help="Of all chance.")
-@click.option("--now", is_flag=True, help="Move the times of the data so that they begin now.")
-def replay_command(  # noqa: PLR0913, PLR0917 - one parameter per option
-    files: tuple[str, ...],
-    target: str,
-    kind: str,
-    speed: float,
-    packet_seconds: float,
-    drop: str,
-    reorder: str,
-    jitter: str,
-    seed: int,
-    now: bool,  # noqa: FBT001 - a flag of the command line
-) -> None:
-    """Send the packets of files again, as a sensor would: paced, with loss, jitter and reordering if wanted."""
-    options = ReplayOptions(
-        speed=speed,
-        packet_s=packet_seconds,
-        drop=_part("drop", drop),
-        reorder=_part("reorder", reorder),
-        jitter_s=_time("jitter", jitter),
-        seed=seed,
-    )
-    counts = ReplayCounts()
-    try:
-        for file in files:
-            _run(_replay(open_source(file), target, kind, options, counts, now=now))
-    finally:
-        if counts.sent + counts.dropped:
-            _say_sent(counts)
-
-
-def _say_sent(counts: ReplayCounts) -> None:
-    lost = f", {counts.dropped} dropped, {counts.reordered} reordered" if counts.dropped + counts.reordered else ""
-    click.echo(f"{counts.sent} packets sent, {counts.sent_bytes:,} bytes{lost}", err=True)
-
-
-async def _replay(
-    source: Source, target: str, kind: str, options: ReplayOptions, counts: ReplayCounts, *, now: bool
-) -> None:
-    to, size = parse_url(target), _bytes_of(source)
-    async with sender_to(to, _encoder(kind, to)) as send:
-        hidden = not sys.stderr.isatty()
-        with click.progressbar(length=size or 1, label=source.url, file=sys.stderr, hidden=hidden) as bar:
-            packets = _shown(source, bar, size, now=now)
-            await replay(packets, options, send, clock=time.monotonic, sleep=asyncio.sleep, counts=counts)
-
-
-async def _shown(
-    source: Source,
-    bar: Any,  # noqa: ANN401 - click's bar
-    size: int | None,
-    *,
-    now: bool,
-) -> AsyncGenerator[Packet, None]:
-    """Yield a source's packets; moved in time if wanted; the bar shows bytes of `size`, or counts packets."""
-    shift_ns: int | None = None
-    shown = 0
-    async with aclosing(cast("AsyncGenerator[Packet, None]", source.packets())) as packets:
-        async for packet in packets:
-            if shift_ns is None:
-                shift_ns = time.time_ns() - packet.starttime_ns if now else 0
-            if size is None:
-                bar.length = source.counts.packets + 1  # how many there will be is not known
-            done = source.counts.packets if size is None else min(source.counts.received_bytes, size)
-            bar.update(done - shown)
-            shown = done
-            yield replace(packet, starttime_ns=packet.starttime_ns + shift_ns)
-
-
-def _bytes_of(source: Source) -> int | None:
-    """Size of a source that is one regular file; None of any other."""
-    url = parse_url(source.url)
-    path = Path(url.path)
-    return path.stat().st_size or None if url.scheme == "file" and url.path != "-" and path.is_file() else None
 
 
 @cli.command()
@@ -268,17 +173,8 @@ def convert(source: str, output: Path, encoding: str | None, force: bool) -> Non
     if is_there and not force:
         raise UsageError(f"{output}: is there already, wanted --force to replace it")
     with (_replacing if is_there else _recording)(output, encoding) as recorder:
-        _run(_listen(opened, recorder.write, None))
+        asyncio.run(_listen(opened, recorder.write, None))
     _finish(opened.counts)
-
-
-def _encoder(kind: str, to: SourceUrl) -> Encoder:
-    if kind in {"mseed", "mseed3"}:
-        return lambda packet: encode_records(packet, version=2 if kind == "mseed" else 3)
-    make = FORMATS[kind].encoder
-    if make is None:
-        raise UsageError(f"--format {kind}: found a format that is only read")
-    return make(to.scheme == "udp")
 
 
 def _finish(counts: SourceCounts) -> None:
@@ -286,29 +182,6 @@ def _finish(counts: SourceCounts) -> None:
     if counts.damaged:
         click.echo(f"edge-bridge: {counts.damaged} damaged; the last one: {counts.last_problem}", err=True)
         sys.exit(1)
-
-
-def _run(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - gives what the work gives
-    return asyncio.run(work)
-
-
-def _part(option: str, text: str) -> float:
-    """Read `1%` or `0.01`."""
-    try:
-        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise UsageError(f"--{option}: found {text!r}, wanted a part such as 1% or 0.01")
-    return value
-
-
-def _time(option: str, text: str) -> float:
-    """Read `20ms`, `0.02` or `1s`."""
-    match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*(s|ms|us)?", text)
-    if match is None:
-        raise UsageError(f"--{option}: found {text!r}, wanted a time such as 20ms or 0.02")
-    return float(match[1]) * _SECONDS[match[2] or ""]
 
 
 def _size(text: str) -> int:

@@ -10,12 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import SeisedgeError, UsageError
+from .recorder import rotations
 from .sources import SourceUrl
 from .whole_file import put_in_place
 
 
-def require_apart(url: SourceUrl, output: Path) -> None:
-    """Refuse to write into a source: into the very file, through a link too, or into one of its folder.
+def require_apart(url: SourceUrl, output: Path, *, rotates: bool = False) -> None:
+    """Refuse to write into a source: into the very file, through a link too, or into its folder.
+
+    A file of the folder that is new would be read as well, while it is written, or by the same command again.
+
+    Parameters
+    ----------
+    rotates
+        Whether `output` is the first of many files; none of them may be the source.
 
     Raises
     ------
@@ -23,12 +31,13 @@ def require_apart(url: SourceUrl, output: Path) -> None:
         Naming the file.
     """
     read = Path("/dev/stdin" if url.path == "-" else url.path)
-    if url.scheme != "file" or not output.exists() or not read.exists():
+    if url.scheme != "file" or not read.exists():
         return
-    if read.samefile(output):
-        raise UsageError(f"{output}: found the file that is read, wanted another one to write to")
-    if read.is_dir() and output.resolve().is_relative_to(read.resolve()):
-        raise UsageError(f"{output}: found a file of the folder that is read, wanted another folder to write to")
+    for file in (output, *rotations(output)) if rotates else (output,):
+        if file.exists() and read.samefile(file):
+            raise UsageError(f"{file}: found the file that is read, wanted another one to write to")
+        if read.is_dir() and file.resolve().is_relative_to(read.resolve()):
+            raise UsageError(f"{file}: found a file of the folder that is read, wanted another folder to write to")
 
 
 @contextmanager

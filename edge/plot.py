@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from seisedge.firmware_bridge import Packet
 
-from .archive import Trace, read_packets
+from .archive_index import Trace
+from .archive_packets import read_packets
 from .detections import Detection
 from .errors import UsageError
 from .picks import Pick

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, final
@@ -138,8 +139,7 @@ class Recorder:
     def _rotate(self) -> None:
         self._file.close()
         self._number += 1
-        path = self._path.with_name(f"{self._path.stem}.{self._number}{self._path.suffix}")
-        self._file = self._open(path)
+        self._file = self._open(_rotation(self._path, self._number))
 
     def _open(self, path: Path) -> BinaryIO:
         try:
@@ -148,6 +148,16 @@ class Recorder:
             raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
         self._size = file.tell()
         return file
+
+
+def _rotation(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}.{number}{path.suffix}")
+
+
+def rotations(path: Path) -> list[Path]:
+    """Give the files there are that a rotation of `path` would go on with, as `_rotation` names them; in no order."""
+    name = re.compile(rf"{re.escape(path.stem)}\.[1-9][0-9]*{re.escape(path.suffix)}")
+    return [each for each in path.parent.glob("*") if name.fullmatch(each.name)]
 
 
 def _follows(waiting: list[Packet], packet: Packet) -> bool:

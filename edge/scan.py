@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .aligner import Span
-from .archive import Index, index_paths, read_packets
+from .archive_index import Index, index_paths
+from .archive_packets import read_packets
 from .detections import Detection
 from .errors import UsageError
 from .manifest import Manifest

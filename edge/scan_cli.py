@@ -13,11 +13,12 @@ from typing import Protocol
 import click
 
 from . import models
-from .archive import require_paths, total_bytes
+from .archive_index import require_paths, total_bytes
 from .classify import read_thresholds
 from .detections import Detection
 from .errors import SeisedgeError, UsageError
 from .interrupt import StopSignal
+from .output_paths import require_outputs
 from .picks import Pick
 from .postprocess import Result
 from .scan import Scanner, ScanOptions
@@ -102,6 +103,7 @@ def main(  # noqa: PLR0913, PLR0917 - one parameter per option
             channels=tuple(filter(None, (each.strip() for each in channels.split(",")))),
         )
         require_paths(tuple(path for path in inputs if path != STDIN))
+        require_outputs({"output": output, "report": report}, inputs)
         for_short = None if model else lambda: OrtSession(models.find_model(models.DEFAULT))
         scanner = Scanner(session, options, for_short)
         with spooled(inputs, scanner.report.problems.append) as paths:

@@ -14,7 +14,8 @@ from seisedge.firmware_bridge import Packet, SourceId, WireError, encode_records
 
 from .errors import DataError, UsageError
 from .sources.connection import in_one_line
-from .sources.datalink import PORT, DataLinkWriter
+from .sources.datalink_link import PORT
+from .sources.datalink_writer import DataLinkWriter
 from .sources.formats import Encoder
 from .sources.urls import SourceUrl
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seisedge.firmware_bridge import SourceId
 
-from .archive import Trace
+from .archive_index import Trace
 from .manifest import Components
 from .picks import StationId
 from .times import NANOSECONDS

@@ -25,7 +25,7 @@ FAR_S = 1.5
 _LOSS_SCALE = 50.0  # an onset fills a hundredth of a window
 _EDGE = 300
 _OFFSETS = 0.4  # of the squared error of the offsets in the loss; upstream sums it over an onset's samples
-_OUTSIDE = 0.1
+OUTSIDE = 0.1
 """Weight of the background where there are offsets, as upstream; inside a span it is 1 (upstream 5)."""
 
 
@@ -67,7 +67,7 @@ class SampleObjective:
         weight = self._weight(crop)
         if self._reach is not None:
             offset, inside = self._offsets(crop, self._reach)
-            known = weight * np.maximum(inside, _OUTSIDE)
+            known = weight * np.maximum(inside, OUTSIDE)
             return np.concatenate((inside, offset)), np.concatenate((known, inside * weight))
         target = self._target(crop)
         if self._is_softmax:

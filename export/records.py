@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from seisedge.edge.archive import index_paths, read_packets
+from seisedge.edge.archive_index import index_paths
+from seisedge.edge.archive_packets import read_packets
 from seisedge.edge.pipeline import StationStream
 from seisedge.edge.preprocess import Preprocess
 from seisedge.edge.stations import Station, group_stations

@@ -23,6 +23,7 @@ from .errors import TrainingDataError
 from .evaluation.cases import CaseSet
 from .evaluation.labelled_cases import labelled_cases
 from .event_scores import EventScore
+from .first_guess import begin
 from .held_out import split_records
 from .judges import EVENTS, Judge, PicksJudge, judge_events, judge_waveforms
 from .records import Record, continuous_records, labelled_records, mems_records
@@ -85,7 +86,8 @@ class TrainJob:
         if data.catalogue is not None and self._sets is None:
             self._records, self._others = split_records(self._records, _KEPT)
         self._digests = data.digests(self._sets)
-        network = model.build() if data.start is None else _with_weights(model, data.start)
+        start, manifest = data.start, self._preprocess.manifest
+        network = begin(model, manifest, options) if start is None else _with_weights(model, start)
         teachers = tuple(_with_weights(model, each) for each in data.teachers)
         self._training = Training(network, self._preprocess, self._records, options, teachers, device=device)
         self._training.data = self._digests

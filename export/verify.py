@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from seisedge.edge.archive import index_paths, read_packets
+from seisedge.edge.archive_index import index_paths
+from seisedge.edge.archive_packets import read_packets
 from seisedge.edge.errors import DataError
 from seisedge.edge.pipeline import StationStream
 from seisedge.edge.preprocess import Preprocess

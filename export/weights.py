@@ -14,11 +14,12 @@ from torch import nn
 
 from .errors import WeightError
 from .networks.convnetquake import ConvNetQuake
+from .weights_convnetquake import load_tensorbundle_weights, load_variables
 from .weights_keras import load_keras_weights
 from .weights_named import Rename, load_named
 from .weights_report import ImportReport
 from .weights_safetensors import is_safetensors, read_safetensors
-from .weights_tensorbundle import is_checkpoint, load_tensorbundle_weights, load_variables
+from .weights_tensorbundle import is_checkpoint
 from .weights_tflite import load_tflite_weights
 from .weights_torch import read_torch
 

@@ -12,72 +12,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, final
+from typing import final
 
 from .errors import WireError
+from .seedlink_events import EndOfStream, Event, Hello, InfoReply, Refused, Streaming, Version
 from .seedlink_frames import MAX_INFO, InfoPart, SeedLinkPacket, ServerLine, take_frame, take_line
 from .seedlink_requests import ALL_STATIONS, Credentials, StationRequest, commands_3, commands_4
-
-Version: TypeAlias = Literal[3, 4]
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """What the server says of itself.
-
-    Attributes
-    ----------
-    version
-        The version that is spoken from here on.
-    """
-
-    software: str
-    organisation: str
-    capabilities: tuple[str, ...]
-    version: Version
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The server answered ERROR to a command, or broke the stream off with it.
-
-    Attributes
-    ----------
-    command
-        Without secrets.
-    message
-        The server's own words.
-    is_final
-        Whether nothing can come after it on this connection.
-    """
-
-    command: str
-    message: str
-    is_final: bool
-
-
-@dataclass(frozen=True, slots=True)
-class InfoReply:
-    """A whole answer to INFO: XML in version 3, JSON in version 4."""
-
-    item: str
-    content: bytes
-    is_error: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Streaming:
-    """Everything was asked for: from here on packets come."""
-
-    stations: int
-
-
-@dataclass(frozen=True, slots=True)
-class EndOfStream:
-    """The server has sent all that was asked for."""
-
-
-Event: TypeAlias = Hello | Refused | InfoReply | Streaming | SeedLinkPacket | EndOfStream
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ from seisedge.firmware_bridge.frame import MAX_FRAME_BYTES, Channel, Frame, enco
 from seisedge.firmware_bridge.frame_decoder import FrameDecoder, stuffed_frame
 from seisedge.firmware_bridge.openeew import OpenEewDecoder
 from seisedge.firmware_bridge.palert import PalertDecoder
-from seisedge.firmware_bridge.seedlink import EndOfStream, Refused
+from seisedge.firmware_bridge.seedlink_events import EndOfStream, Refused
 
 _MOST_RECORD = 1 << 20
 START_NS = packets.START_NS

@@ -11,7 +11,8 @@ import numpy as np
 from pymseed import DataEncoding, MS3Record
 
 from seisedge.edge import OrtSession, Preprocess, Result, StationId, StationPicker
-from seisedge.edge.archive import Trace, index_paths, read_packets
+from seisedge.edge.archive_index import Trace, index_paths
+from seisedge.edge.archive_packets import read_packets
 from seisedge.edge.classify import thresholds_with
 from seisedge.edge.manifest import Components
 from seisedge.edge.stations import Station, group_stations

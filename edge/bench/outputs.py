@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from seisedge.edge.errors import UsageError
+from seisedge.edge.output_paths import require_outputs
 
 from .page import html
 from .report import Report, cell, markdown, noise_line
@@ -21,17 +21,15 @@ class Outputs:
     markdown: Path | None = None
     html: Path | None = None
 
-    def check(self) -> None:
-        """Refuse what could not be written, so that no run of an hour ends with it.
+    def check(self, *inputs: Path) -> None:
+        """Refuse what could not be written, two in one file, and an input.
 
         Raises
         ------
         UsageError
             Naming the first one.
         """
-        for option, path in (("json", self.json), ("markdown", self.markdown), ("html", self.html)):
-            if path is not None and (problem := _problem(path)):
-                raise UsageError(f"--{option} {path}: {problem}")
+        require_outputs({"json": self.json, "markdown": self.markdown, "html": self.html}, inputs)
 
     def write(self, report: Report) -> None:
         """Write the files.
@@ -44,20 +42,6 @@ class Outputs:
         for path, text in ((self.json, Report.to_json), (self.markdown, markdown), (self.html, html)):
             if path is not None:
                 _write(path, text(report))
-
-
-def _problem(path: Path) -> str:
-    """Why it cannot be written; empty where it can. Nothing is opened: a pipe would wait, a file would be emptied."""
-    folder = path.parent
-    if str(path) == "-":
-        return "found no name of a file, wanted one (/dev/stdout with --quiet for the standard output)"
-    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder may not be searched
-        return "found a folder, wanted a file to write to"
-    if os.access(path, os.F_OK):
-        return "" if os.access(path, os.W_OK) else "found a file that may not be written, wanted another one"
-    if not os.path.isdir(folder):  # noqa: PTH112
-        return f"found no folder {folder}, wanted one to write to"
-    return "" if os.access(folder, os.W_OK | os.X_OK) else f"found folder {folder} that may not be written to"
 
 
 def _write(path: Path, text: str) -> None:

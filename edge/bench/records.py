@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from pymseed import DataEncoding, MS3TraceList
 
-from seisedge.edge.archive import index_paths, read_packets
+from seisedge.edge.archive_index import index_paths
+from seisedge.edge.archive_packets import read_packets
 from seisedge.edge.errors import DataError
 from seisedge.edge.manifest import Components
 from seisedge.edge.stations import group_stations

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from seisedge.edge.archive import Trace
+from seisedge.edge.archive_index import Trace
 from seisedge.edge.errors import UsageError
 from seisedge.edge.manifest import Components
 from seisedge.edge.picks import StationId

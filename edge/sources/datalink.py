@@ -1,4 +1,4 @@
-"""DataLink over TCP: the packets of a ringserver, and results into it.
+"""DataLink over TCP: the packets of a ringserver.
 
 datalink://localhost:16000?match=CX_.*/MSEED
 datalink://ring.example.org?match=.*&reject=.*/JSON&start=2024-05-01T12:00
@@ -6,36 +6,30 @@ datalink://ring.example.org?match=.*&reject=.*/JSON&start=2024-05-01T12:00
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack
-from functools import partial
-from types import TracebackType
 from typing import final
 
 from seisedge.edge.errors import DataError, UsageError
 from seisedge.edge.times import parse_time
 from seisedge.firmware_bridge import DataLinkClient, DataLinkPacket, Packet, WireError, decode_series
-from seisedge.firmware_bridge.datalink import Event, Info, Reply, ServerId
+from seisedge.firmware_bridge.datalink import Event, Info, Reply
 
 from .connection import (
-    PORTION,
     Backoff,
     connected,
     in_one_line,
-    limited,
     read_alive,
     reconnecting,
     require_private,
     seconds_of,
     secret_of,
 )
+from .datalink_link import PORT, Link
 from .source import Source, SourceCounts
 from .urls import SourceUrl
 
-PORT = 16000
 _OPTIONS = ("match", "reject", "start", "token_file", "keepalive")
 _KEEPALIVE_S = 60.0
 _RECORDS = ("MSEED", "MSEED2", "MSEED3")
@@ -98,57 +92,54 @@ class DataLinkSource:
 
     async def info(self, item: str) -> bytes:
         """Ask for INFO, such as `STATUS` or `STREAMS`, on a connection of its own: XML."""
-        client = DataLinkClient()
-        async with connected(self._host, self._port, None) as (reader, writer):
-            await _ask(client, reader, writer, self._keepalive_s)
-            client.info(item)
-            while not isinstance(event := await _next(client, reader, writer, self._keepalive_s), Info):
+        async with connected(self._host, self._port, None) as ends:
+            link = Link(*ends, self._keepalive_s)
+            await link.greet()
+            link.client.info(item)
+            while not isinstance(event := await link.next_event(), Info):
                 if isinstance(event, Reply):
                     raise DataError(f"{self.url}: INFO {item}: the server answers: {event.message}")
             return event.content
 
     async def _connection(self) -> AsyncGenerator[Packet, None]:
-        client = DataLinkClient()
-        async with connected(self._host, self._port, None) as (reader, writer):
+        async with connected(self._host, self._port, None) as ends:
             self.counts.connects += 1
-            await _ask(client, reader, writer, self._keepalive_s)
-            await self._select(client, reader, writer)
-            client.stream()
+            link = Link(*ends, self._keepalive_s)
+            await link.greet()
+            await self._select(link)
+            link.client.stream()
             while True:
-                writer.write(client.bytes_to_send())
-                await writer.drain()
-                data = await read_alive(reader, self._keepalive_s, partial(_ask_for_life, client, writer))
+                await link.send()
+                data = await read_alive(link.reader, self._keepalive_s, link.ask_for_life)
                 self.counts.received_bytes += len(data)
-                client.receive(data)
-                for packet in self._take(client):
+                link.client.receive(data)
+                for packet in self._take(link.client):
                     yield packet
 
-    async def _select(self, client: DataLinkClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _select(self, link: Link) -> None:
         """Log in, choose streams and the place in the ring."""
         if self._token is not None:
-            client.authorize(self._token)
-            await self._expect_ok(client, reader, writer)
+            link.client.authorize(self._token)
+            await self._expect_ok(link)
         if self._match:
-            client.match(self._match)
-            await self._expect_ok(client, reader, writer)
+            link.client.match(self._match)
+            await self._expect_ok(link)
         if self._reject:
-            client.reject(self._reject)
-            await self._expect_ok(client, reader, writer)
+            link.client.reject(self._reject)
+            await self._expect_ok(link)
         if self._last_id is not None:
-            client.position_set(self._last_id, self._last_ns)
-            reply = await _reply(client, reader, writer, self._keepalive_s)
+            link.client.position_set(self._last_id, self._last_ns)
+            reply = await link.reply()
             if not reply.is_ok:
                 self.counts.last_problem = f"packet {self._last_id} has left the ring: went on with the earliest one"
-                client.position_set("EARLIEST")
-                await self._expect_ok(client, reader, writer)
+                link.client.position_set("EARLIEST")
+                await self._expect_ok(link)
         elif self._start_ns is not None:
-            client.position_after(self._start_ns)
-            await self._expect_ok(client, reader, writer)
+            link.client.position_after(self._start_ns)
+            await self._expect_ok(link)
 
-    async def _expect_ok(
-        self, client: DataLinkClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        reply = await _reply(client, reader, writer, self._keepalive_s)
+    async def _expect_ok(self, link: Link) -> None:
+        reply = await link.reply()
         if not reply.is_ok:
             raise DataError(f"{self.url}: {reply.command}: the server refuses: {reply.message}")
 
@@ -174,110 +165,6 @@ class DataLinkSource:
             return None
         self._last_id, self._last_ns = event.packet_id, event.packettime_ns
         return decode_series(event.payload) if event.kind in _RECORDS else None
-
-
-@final
-class DataLinkWriter:
-    """Writes packets into a ring, each one acknowledged; connects when the first one is written.
-
-    Use it as `async with DataLinkWriter("localhost") as ring: await ring.write(...)`. After a failure the next `write`
-    connects again.
-    """
-
-    def __init__(self, host: str, port: int = PORT, *, token: str | None = None, timeout_s: float = 30.0) -> None:
-        self._host, self._port, self._token, self._timeout_s = host, port, token, timeout_s
-        self._stack = AsyncExitStack()
-        self._link: tuple[DataLinkClient, asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def __aenter__(self) -> DataLinkWriter:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connection."""
-        self._link = None
-        await self._stack.aclose()
-
-    async def write(self, stream_id: str, starttime_ns: int, endtime_ns: int, payload: bytes) -> int:
-        """Write a packet; give its number in the ring once the server has it.
-
-        Parameters
-        ----------
-        stream_id
-            Such as `XX_STA_00_HHZ/MSEED`, `FDSN:XX_STA_00_H_H_Z/MSEED3` or `XX_STA/JSON`.
-
-        Raises
-        ------
-        DataError
-            The server refuses it, in its own words.
-        OSError
-            There is no connection: try again later.
-        """
-        try:
-            client, reader, writer = self._link or await self._connect()
-            client.write(stream_id, starttime_ns, endtime_ns, payload)
-            reply = await _reply(client, reader, writer, self._timeout_s)
-        except asyncio.TimeoutError:
-            await self.close()
-            raise ConnectionError(f"{self._host}:{self._port}: the server does not answer") from None
-        except (OSError, WireError, asyncio.CancelledError):
-            await self.close()  # an answer that is still to come must not be taken for that of the next packet
-            raise
-        if not reply.is_ok:
-            raise DataError(f"datalink://{self._host}:{self._port}: WRITE: the server refuses: {reply.message}")
-        return reply.value
-
-    async def _connect(self) -> tuple[DataLinkClient, asyncio.StreamReader, asyncio.StreamWriter]:
-        client = DataLinkClient()
-        reader, writer = await self._stack.enter_async_context(connected(self._host, self._port, None))
-        await _ask(client, reader, writer, self._timeout_s)
-        if self._token is not None:
-            client.authorize(self._token)
-            reply = await _reply(client, reader, writer, self._timeout_s)
-            if not reply.is_ok:
-                raise DataError(f"datalink://{self._host}:{self._port}: AUTHORIZATION: refused: {reply.message}")
-        self._link = client, reader, writer
-        return self._link
-
-
-def _ask_for_life(client: DataLinkClient, writer: asyncio.StreamWriter) -> None:
-    client.identify()  # the server answers with its own name
-    writer.write(client.bytes_to_send())
-
-
-async def _next(
-    client: DataLinkClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float
-) -> Event:
-    """Send what is to be sent and wait for the next event."""
-    writer.write(client.bytes_to_send())
-    await writer.drain()
-    while (event := client.next_event()) is None:
-        data = await limited(reader.read(PORTION), timeout_s)
-        if not data:
-            raise ConnectionError("the server closed the connection")
-        client.receive(data)
-    return event
-
-
-async def _ask(
-    client: DataLinkClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float
-) -> None:
-    """Exchange names with the server."""
-    client.identify()
-    while not isinstance(await _next(client, reader, writer, timeout_s), ServerId):
-        pass
-
-
-async def _reply(
-    client: DataLinkClient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float
-) -> Reply:
-    while not isinstance(event := await _next(client, reader, writer, timeout_s), Reply):
-        pass
-    return event
 
 
 def _pattern(url: SourceUrl, option: str) -> str:

@@ -18,7 +18,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import BinaryIO, final
 
-from seisedge.edge.archive import Index, index_paths, read_packets, require_paths
+from seisedge.edge.archive_index import Index, index_paths, require_paths
+from seisedge.edge.archive_packets import read_packets
 from seisedge.edge.errors import DataError, UsageError
 from seisedge.edge.time_window import NEVER, within
 from seisedge.edge.times import parse_time

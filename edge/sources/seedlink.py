@@ -27,7 +27,7 @@ from seisedge.firmware_bridge import (
     WireError,
     decode_series,
 )
-from seisedge.firmware_bridge.seedlink import EndOfStream, Event, Hello, InfoReply, Refused
+from seisedge.firmware_bridge.seedlink_events import EndOfStream, Event, Hello, InfoReply, Refused
 
 from .connection import (
     PORTION,

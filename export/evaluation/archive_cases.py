@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seisedge.edge import Packet, StationId
-from seisedge.edge.archive import Trace, index_paths, read_packets
+from seisedge.edge.archive_index import Trace, index_paths
+from seisedge.edge.archive_packets import read_packets
 from seisedge.edge.stations import station_of
 from seisedge.edge.time_window import within
 from seisedge.edge.times import NANOSECONDS, parse_time

@@ -18,6 +18,7 @@ backbone with one channel. What those numbers leave open is said where it is cho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -55,6 +56,12 @@ class PhaseNet(nn.Module):
         self.backbone = backbone
         self.heads = same_conv(backbone.width, len(self.HEADS), HEAD_TAPS)
 
+    def expect(self, share: float) -> None:
+        """Let the heads say everywhere, with this probability, that an onset is within reach; offsets are zero."""
+        half = math.log(share / (1 - share)) / 2
+        nn.init.zeros_(self.heads.weight)
+        self.heads.bias = nn.Parameter(torch.tensor([-half, -half, half, half, 0.0, 0.0]))
+
     def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Give what a loss wants.
 
@@ -82,6 +89,11 @@ class PhaseNetZ(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.classify = same_conv(backbone.width, len(LABELS_Z), 1)
+
+    def expect(self, share: float) -> None:
+        """Let the head say everywhere that a sample is an onset's with this probability, by phase."""
+        nn.init.zeros_(self.classify.weight)
+        self.classify.bias = nn.Parameter(torch.tensor([1 - 2 * share, share, share]).log())
 
     def logits(self, x: Tensor) -> Tensor:
         """Give the values before the softmax, (B, class, sample): the axes of `cross_entropy`."""

@@ -16,7 +16,8 @@ from pymseed import DataEncoding
 from shared_data import SHARED, needs_shared
 
 from seisedge.edge import OrtSession, Scanner, ScanOptions, UsageError
-from seisedge.edge.archive import Index, Trace, index_paths, read_packets, total_bytes
+from seisedge.edge.archive_index import Index, Trace, index_paths, total_bytes
+from seisedge.edge.archive_packets import read_packets
 from seisedge.firmware_bridge import Packet
 
 COUNTS = np.random.default_rng(7).integers(-30_000, 30_000, 6000).astype(np.int32)
@@ -66,7 +67,7 @@ def test_a_file_larger_than_a_block_is_read_across_its_edges(tmp_path: Path, mon
     path = write(tmp_path / "day.mseed", day())
     wanted = index_paths((path,)).traces[0]
     for block in (48, 100, 511, 512, 513, 5000):
-        monkeypatch.setattr("seisedge.edge.archive._BLOCK", block)
+        monkeypatch.setattr("seisedge.edge.archive_index._BLOCK", block)
         index = index_paths((path,))
         assert index.problems == []
         assert index.traces[0] == wanted

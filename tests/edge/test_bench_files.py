@@ -95,6 +95,35 @@ def test_outputs_that_cannot_be_written_are_refused_before_anything_is_measured(
             assert done.output.count("\n") == 1
 
 
+@pytest.mark.parametrize("way", ["new", "dotted", "there", "symbolic", "hard"])
+def test_two_outputs_in_one_file_are_refused_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr("seisedge.edge.bench_cli.bench_models", never_measured)
+    first = tmp_path / "report"
+    second = {"dotted": tmp_path / "below" / ".." / "report", "new": first, "there": first}.get(way, tmp_path / "link")
+    (tmp_path / "below").mkdir()
+    if way != "new":
+        first.write_text("of before", encoding="utf-8")
+    if way == "symbolic":
+        second.symlink_to(first)
+    elif way == "hard":
+        second.hardlink_to(first)
+    done = run("models", "--html", str(second), "--json", str(first), "--markdown", str(tmp_path / "other"))
+    assert done.exit_code == 2
+    assert done.output == f"edge-bench: --html {second}: found the file of --json, wanted another one\n"
+    assert first.read_text(encoding="utf-8") == "of before" if way != "new" else not first.exists()
+
+
+def test_the_record_is_not_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seisedge.edge.bench_cli.bench_models", never_measured)
+    record = tmp_path / "day.mseed"
+    record.write_bytes(b"a day")
+    done = run("models", "--record", str(record), "--json", str(record))
+    assert done.exit_code == 2
+    assert done.output == f"edge-bench: --json {record}: found the file that is read, wanted another one to write to\n"
+
+
 def test_a_report_that_cannot_be_written_in_the_end_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(*_: object) -> Report:
         section = Section("A table", ("p50",), (Row("x", {"p50": Figure(1.0, "s")}),))

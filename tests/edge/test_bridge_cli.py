@@ -159,7 +159,7 @@ def test_nothing_replaces_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words", [("convert", "--force", "{source}", "{output}"), ("{source}", "--record", "{output}")]
 )
-@pytest.mark.parametrize("way", ["itself", "url", "symbolic", "hard", "folder"])
+@pytest.mark.parametrize("way", ["itself", "url", "symbolic", "hard", "folder", "new"])
 def test_what_is_read_is_never_written_into(day: Path, tmp_path: Path, words: tuple[str, ...], way: str) -> None:
     link = tmp_path / "link.mseed"
     if way == "symbolic":
@@ -170,13 +170,48 @@ def test_what_is_read_is_never_written_into(day: Path, tmp_path: Path, words: tu
         "itself": (str(day), day),
         "url": (f"file:{day}", day),
         "folder": (str(tmp_path), day),
+        "new": (str(tmp_path), link),
     }.get(way, (str(day), link))
     done = bridge(*(each.format(source=source, output=output) for each in words))
     assert done.returncode == 2
     assert b"link.mseed: found" in done.stderr or b"day.mseed: found" in done.stderr
+    assert link.exists() == (way in {"symbolic", "hard"})
     assert b"that is read, wanted another" in done.stderr
     assert done.stderr.count(b"\n") == 1
     assert day.read_bytes() == b"".join(RECORDS)
+
+
+@pytest.mark.parametrize("way", ["itself", "symbolic", "hard", "folder", "folder of it"])
+def test_what_is_read_is_not_rotated_into(day: Path, tmp_path: Path, way: str) -> None:
+    """`out.2.mseed` is the third file of a recording of `out.mseed`."""
+    second = tmp_path / "out.2.mseed"
+    if way == "symbolic":
+        second.symlink_to(day)
+    elif way == "hard":
+        second.hardlink_to(day)
+    else:
+        day.rename(second)
+    below = tmp_path / "below"
+    below.mkdir()
+    source = {"itself": second, "folder": tmp_path, "folder of it": tmp_path}.get(way, day)
+    output = (below if way == "folder of it" else tmp_path) / "out.mseed"
+    before = sorted(tmp_path.rglob("*"))
+    done = bridge(source, "--record", output, "--rotate", "1k")
+    assert done.returncode == 2
+    named, what = (second, "the file") if source.is_file() else (output, "a file of the folder")
+    assert f"{named}: found {what} that is read, wanted another".encode() in done.stderr
+    assert done.stderr.count(b"\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+    assert second.read_bytes() == b"".join(RECORDS)
+
+
+@pytest.mark.parametrize("name", ["out.mseed3", "out.x.mseed", "out.01.mseed", "out.1.mseed.mseed", "xout.1.mseed"])
+def test_what_is_read_may_have_a_name_like_that_of_a_rotation(day: Path, tmp_path: Path, name: str) -> None:
+    source = day.rename(tmp_path / name)
+    done = bridge(source, "--record", tmp_path / "out.mseed", "--rotate", "1k")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.2.mseed").exists()
+    assert source.read_bytes() == b"".join(RECORDS)
 
 
 def test_standard_input_is_not_written_into_either(day: Path) -> None:

@@ -19,7 +19,8 @@ from packets import packet
 from seisedge.edge.errors import DataError, UsageError
 from seisedge.edge.sources import open_source, parse_url
 from seisedge.edge.sources.connection import Backoff
-from seisedge.edge.sources.datalink import DataLinkSource, DataLinkWriter
+from seisedge.edge.sources.datalink import DataLinkSource
+from seisedge.edge.sources.datalink_writer import DataLinkWriter
 from seisedge.firmware_bridge import Packet, decode_record
 
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from shared_data import SHARED, needs_shared
 from wire_laws import decode_all
 
 from seisedge.edge.aligner import Aligner, Chunk
-from seisedge.edge.archive import index_paths, read_packets
+from seisedge.edge.archive_index import index_paths
+from seisedge.edge.archive_packets import read_packets
 from seisedge.edge.recorder import Recorder
 from seisedge.firmware_bridge import Packet
 from seisedge.firmware_bridge.grillo import grillo_decoder

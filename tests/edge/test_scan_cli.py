@@ -303,8 +303,12 @@ def test_a_rate_that_the_model_cannot_take_is_told(tmp_path: Path, model: list[s
         (["--start", "noon"], "time: found 'noon', wanted ISO 8601 UTC such as 2021-04-01T12:35:40"),
         (["--start", "2021-04-02", "--end", "2021-04-01"], "--start .*: found no time between them, wanted start .*"),
         (["--output", "picks.xml"], "output picks.xml: found suffix '.xml', wanted one of .csv, .jsonl, .txt"),
-        (["--output", "/none/picks.csv"], "output /none/picks.csv: cannot be written: No such file or directory"),
-        (["--report", "/none/report.json"], "report /none/report.json: cannot be written: No such file .*"),
+        (["--output", "/none/picks.csv"], "--output /none/picks.csv: found no folder /none, wanted one to write to"),
+        (
+            ["--report", "/none/report.json"],
+            "--report /none/report.json: found no folder /none, wanted one to write to",
+        ),
+        (["--output", "x.csv", "--report", "x.csv"], "--report x.csv: found the file of --output, wanted another one"),
         (["--plot", "/proc/none"], "plot /proc/none: cannot be written: No such file .*"),
         (["--model", "none.onnx"], "model 'none.onnx': no such file, and no embedded model of that name.*"),
     ],
@@ -329,6 +333,16 @@ def test_an_input_that_does_not_exist_touches_no_output(station: Path, model: li
     done = edge_scan(station, tmp_path / "tpyo.mseed", *model, "--output", output)
     assert_one_line(done, 2, r".*tpyo.mseed: no such file or folder")
     assert output.read_text(encoding="utf-8") == "the picks of yesterday\n"
+
+
+@pytest.mark.parametrize("option", ["--output", "--report"])
+def test_an_output_over_the_input_is_refused(station: Path, model: list[str], tmp_path: Path, option: str) -> None:
+    before, link = station.read_bytes(), tmp_path / "link.csv"
+    link.symlink_to(station)
+    for path in (station, link):
+        done = edge_scan(station, *model, option, path)
+        assert_one_line(done, 2, rf"{option} {path}: found the file that is read, wanted another one to write to")
+    assert station.read_bytes() == before
 
 
 def bad_models(folder: Path) -> dict[str, tuple[Path, str]]:

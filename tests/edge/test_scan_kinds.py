@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from packets import START_NS
 
 from seisedge.edge import Manifest
-from seisedge.edge.archive import index_paths
+from seisedge.edge.archive_index import index_paths
 from seisedge.edge.detections import DETECTION_FIELDS
 from seisedge.edge.manifest import Components, Input, Output, Postprocess, Threshold
 from seisedge.edge.scan_cli import main

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seisedge.edge.archive import Trace
+from seisedge.edge.archive_index import Trace
 from seisedge.edge.manifest import Components
 from seisedge.edge.stations import Station, group_stations
 from seisedge.export.recipes import SEISMO_PERFORMER

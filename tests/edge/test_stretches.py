@@ -13,7 +13,8 @@ from packets import START_NS
 from shared_data import SHARED, needs_shared
 
 from seisedge.edge import OrtSession, Preprocess, Result, Scanner, ScanOptions, StationPicker
-from seisedge.edge.archive import index_paths, read_packets
+from seisedge.edge.archive_index import index_paths
+from seisedge.edge.archive_packets import read_packets
 from seisedge.edge.classify import thresholds_with
 from seisedge.edge.stations import group_stations
 from seisedge.edge.stretches import overlapping

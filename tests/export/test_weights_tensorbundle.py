@@ -18,8 +18,9 @@ from torch import nn
 from seisedge.export.errors import WeightError
 from seisedge.export.networks import parameter_count
 from seisedge.export.networks.convnetquake import ConvNetQuake, ConvNetQuakeOptions
+from seisedge.export.weights_convnetquake import load_tensorbundle_weights
 from seisedge.export.weights_report import MatchedTensor
-from seisedge.export.weights_tensorbundle import load_tensorbundle_weights, read_tensorbundle
+from seisedge.export.weights_tensorbundle import read_tensorbundle
 
 with warnings.catch_warnings():
     # Importing ObsPy 1.5 asks importlib.metadata in a way that Python 3.10 and 3.11 deprecate.

@@ -23,7 +23,7 @@ from seisedge.firmware_bridge import (
     WireError,
     decode_record,
 )
-from seisedge.firmware_bridge.seedlink import EndOfStream, Event, Hello, InfoReply, Refused, Streaming
+from seisedge.firmware_bridge.seedlink_events import EndOfStream, Event, Hello, InfoReply, Refused, Streaming
 from seisedge.firmware_bridge.seedlink_requests import selector_3, selector_4
 
 COUNTS = np.random.default_rng(7).integers(-9999, 9999, 600).astype(np.int32)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from seisedge.edge.daemon.sink_config import DataLinkSink, Sink
 from seisedge.edge.daemon.store import Item
 from seisedge.edge.errors import DataError
-from seisedge.edge.sources.datalink import DataLinkWriter
+from seisedge.edge.sources.datalink_writer import DataLinkWriter
 from seisedge.edge.times import parse_time
 from seisedge.firmware_bridge import WireError
 
