@@ -142,7 +142,7 @@ build/train/edge-picker.npz: $(TEACHERS)
 
 build/train/edge-picker-long.npz: $(TEACHERS)
 	$(TAUGHT)
-	$(BIN)/edge-export export edge-picker-long --weights $@ --threshold P:0.55,S:0.35 --version 6000-steps-seed-0 \
+	$(BIN)/edge-export export edge-picker-long --weights $@ --threshold P:0.5,S:0.45 --version 6000-steps-seed-0 \
 		--training-data docs/models/edge-picker-long.md --licence MIT --citation seisedge -o $(@:.npz=.onnx)
 
 # Every row that is not embedded, by the options in docs/models/training/.

@@ -153,14 +153,14 @@ class Training:
                 for batch in self._batches():
                     self._take_in(self._update(*batch))
                     looked = self._looks.look(self._average.module, self.step)
-                    if options.mine_every and self.step % options.mine_every == 0:
+                    searches = options.mine_every > 0 and self.step % options.mine_every == 0
+                    if searches:
                         self.search_false_picks()
-                        self.save(keep)
-                    elif looked:
-                        self.save(keep)
                     if looked or self.step % report_every == 0 or self.step == options.steps:
                         self._note(round(time.perf_counter() - began, 1), looked)
                         progress(self.curve[-1])
+                    if looked or searches:  # the state has the row of its step: a power cut leaves no hole in the curve
+                        self.save(keep)
                     stop.check()  # between two steps, where the state is whole
         except KeyboardInterrupt:
             if not self.step:

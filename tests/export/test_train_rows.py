@@ -229,6 +229,24 @@ def test_ctrl_c_waits_for_the_end_of_a_step(folder: Path, tmp_path: Path, monkey
     assert [row["loss"] for row in resumed.curve] == [row["loss"] for row in whole.curve]
 
 
+def test_a_training_that_lost_its_power_leaves_no_hole_in_the_curve(folder: Path, tmp_path: Path) -> None:
+    def lose_power(row: dict[str, float]) -> None:
+        if row["step"] == 5:
+            raise OSError("no power")
+
+    whole, stopped, resumed = (_earthquakes(folder, WHOLE) for _ in range(3))
+    torch.manual_seed(1)
+    whole.run(report_every=1)
+    torch.manual_seed(1)
+    with pytest.raises(OSError, match="no power"):
+        stopped.run(lose_power, report_every=1, keep=tmp_path / "state.pt")
+    resumed.load(tmp_path / "state.pt")
+    assert resumed.step == 4  # where false picks were searched
+    resumed.run(report_every=1)
+    rows = [[(row["step"], row["loss"]) for row in each.curve] for each in (whole, resumed)]
+    assert rows[0] == rows[1]
+
+
 def test_a_training_with_nothing_held_out_takes_all_its_steps(folder: Path) -> None:
     training = _earthquakes(folder, dataclasses.replace(WHOLE, steps=12, held_out=0.0, check_every=1, patience=2))
     training.run()
