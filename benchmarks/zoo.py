@@ -3,9 +3,9 @@
     python benchmarks/zoo.py [MODEL...] [--data DIR] [--labelled FILE] [--again]
 
 Each row is exported as fp32, fp16 and int8 for each class of processors, through the gate of `edge-export`. Rows whose
-weights are known (the project's own, and published ones that lie under ../shared/data) are measured at their task on
-labelled windows; the others have random weights of seed 0 and say so. A row that is done is kept in
-benchmarks/results/zoo/ and not measured again unless asked: Ctrl-C loses one row at most. The artefacts stay in
+weights are known (the embedded ones, published ones that lie under ../shared/data, and those of `make train-rows`) are
+measured at their task on labelled windows; the others have random weights of seed 0 and say so. A row that is done is
+kept in benchmarks/results/zoo/ and not measured again unless asked: Ctrl-C loses one row at most. The artefacts stay in
 build/zoo/. Writes docs/zoo.md.
 """
 
@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).parent / "results" / "zoo"
 EMULATED = Path(__file__).parent / "results" / "emulated_cpus.json"
 PAGE = ROOT / "docs" / "zoo.md"
+TRAINED = ROOT / "export" / "trained"
 SHARED = ROOT.parent / "shared" / "data"
 
 PUBLISHED = {
@@ -48,6 +49,10 @@ def weights_of(name: str) -> Weights:
     file, text = PUBLISHED.get(name, ("", ""))
     if file and (SHARED / "weights" / file).is_file():
         return Weights(SHARED / "weights" / file, text)
+    trained = TRAINED / f"{name}.onnx"
+    if trained.is_file() and trained.with_suffix(".npz").is_file():  # `make train-rows`; the weights are not in git
+        postprocess = OrtSession(trained).manifest.postprocess
+        return Weights(trained.with_suffix(".npz"), "trained by this project, short schedule", postprocess=postprocess)
     return Weights(None, "none: random, seed 0")
 
 

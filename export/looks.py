@@ -53,8 +53,11 @@ class Looks:
         return float(self._loss.loss(scores, targets.to(self._device), weights.to(self._device)))
 
     def is_done(self, step: int) -> bool:
-        """Whether nothing better was found for `patience` looks; never where there are none."""
+        """Whether nothing better was found for `patience` looks since half of the steps; never where there are none.
+
+        Before that the learning rate is high: it is its fall that brings the best state, and it falls with the steps.
+        """
         options = self._options
         if self._draw is None or not options.check_every or not options.patience:
             return False
-        return step - self.best[2] >= options.patience * options.check_every
+        return step - max(self.best[2], options.steps // 2) >= options.patience * options.check_every

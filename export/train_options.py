@@ -144,7 +144,8 @@ class TrainOptions(_InRange):
     held_out
         Share of the labelled windows, whole groups with their stations, that is not trained on but looked at.
     check_every, patience
-        Steps from look to look, and after how many without a better one the training ends; the best is kept.
+        Steps from look to look, and after how many without a better one, counted from half of the steps on, the
+        training ends; the best is kept.
     dropout
         Whether the network's dropout is on: examples without end need none, and it takes half of the time.
     rounded_from

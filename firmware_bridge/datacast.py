@@ -15,7 +15,7 @@ import numpy as np
 
 from .errors import WireError
 from .frame import MAGIC, VERSION
-from .packet import NANOSECONDS, Packet, PacketFlag, Samples, span_ns
+from .packet import NANOSECONDS, Packet, PacketFlag, Samples, require_time, span_ns
 from .source_id import SourceId
 
 _NUMBER = rb"-?[0-9]{1,10}(?:\.[0-9]{1,9})?(?:[eE][-+]?[0-9]{1,2})?"
@@ -33,21 +33,28 @@ _NOMINAL_HZ = (10.0, 20.0, 25.0, 31.25, 40.0, 50.0, 62.5, 80.0, 100.0, 125.0, 20
 
 @dataclass
 class _Channel:
-    """What is known of a channel: `expected_ns` is the time of its next first sample."""
+    """What is known of a channel.
+
+    `expected_ns` is the time of its next first sample; `doubting` has the last packet that the rate fitted, and those
+    behind it.
+    """
 
     source_id: str
     sampling_rate: float = 0.0
     expected_ns: int = 0
     start_ns: int = 0
     waiting: list[tuple[int, Samples]] = field(default_factory=list[tuple[int, Samples]])
+    doubting: list[tuple[int, Samples]] = field(default_factory=list[tuple[int, Samples]])
 
 
 class DatacastDecoder:
     """Decodes datagrams, or a recording of them with anything but braces between.
 
     The rate is that of the first two packets which follow each other: their step over their samples, snapped to the
-    usual rate that is within the stamps' resolution. The first packet waits for it. Stamps within 2 ms of the expected
-    ones are taken as jitter. Behind a hole the packet has SEQUENCE_GAP; one from before has REORDERED or DUPLICATE.
+    usual rate that is within the stamps' resolution. The first packet waits for it. A hole between those two can make
+    it half of the true one: when no step has fitted it for 16 packets, it is measured anew. Stamps within 2 ms of the
+    expected ones are taken as jitter. Behind a hole the packet has SEQUENCE_GAP; one from before has REORDERED or
+    DUPLICATE.
 
     Parameters
     ----------
@@ -146,6 +153,8 @@ class DatacastDecoder:
             source_id = str(SourceId(*self._names, code[0], code[1], code[2]))
             channel = self._channels[name] = _Channel(source_id, self._rate)
         if channel.sampling_rate:
+            if not self._rate:
+                _measure_again(channel, stamp_ns, samples)
             self._give(channel, stamp_ns, samples)
             return
         channel.waiting.append((stamp_ns, samples))
@@ -154,7 +163,7 @@ class DatacastDecoder:
             channel.sampling_rate = rate
             for each in channel.waiting:
                 self._give(channel, *each)
-            channel.waiting = []
+            channel.doubting, channel.waiting = channel.waiting[-1:], []
 
     def _give(self, channel: _Channel, stamp_ns: int, samples: Samples) -> None:
         off_ns = stamp_ns - channel.expected_ns
@@ -191,6 +200,7 @@ def _parse(piece: bytes) -> tuple[bytes, int, Samples]:
         with np.errstate(over="ignore"):  # an infinity, which the aligner counts as no sample
             samples = np.array([float(each) for each in values[1:].split(b",")]).astype(np.float32)
     stamp_ns = int(seconds) * NANOSECONDS + int((fraction or b"0").ljust(9, b"0"))
+    require_time(stamp_ns, f"datacast {name.decode()}")
     return name, stamp_ns, samples
 
 
@@ -208,6 +218,25 @@ def _rate_of(waiting: list[tuple[int, Samples]]) -> float:
     if len(steps) >= _AGREEING:  # so no hole: a device with a rate of its own
         return float(f"{npts * NANOSECONDS / step:.4g}")
     return 0.0
+
+
+def _measure_again(channel: _Channel, stamp_ns: int, samples: Samples) -> None:
+    """Take another rate where the last steps all fit it, and none the channel's."""
+    before_ns, before = channel.doubting[-1]
+    step = stamp_ns - before_ns
+    if not step:
+        return  # the same packet twice
+    if step < 0 or abs(step - span_ns(before.size, channel.sampling_rate)) <= _JITTER_NS:
+        channel.doubting = []
+    channel.doubting.append((stamp_ns, samples))
+    if len(channel.doubting) <= _MAX_WAITING:
+        return
+    rate = _rate_of(channel.doubting)
+    steps = [(b[0] - a[0], span_ns(a[1].size, rate)) for a, b in pairwise(channel.doubting)]
+    is_of_all = all(abs(step - round(step / packet) * packet) <= 2 * _JITTER_NS for step, packet in steps)
+    if is_of_all and rate != channel.sampling_rate:
+        channel.sampling_rate, channel.expected_ns = rate, 0
+    channel.doubting = channel.doubting[-1:]
 
 
 def encode_datacast(packet: Packet) -> bytes:

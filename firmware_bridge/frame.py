@@ -22,7 +22,9 @@ MAX_FRAME_BYTES = 16_384
 _HEADER = struct.Struct("<2sBBBBBBQIHHqII")
 _CHANNEL = struct.Struct("<BBHfi")
 _CRC = struct.Struct("<I")
+_FEWEST_BYTES = _HEADER.size + _CHANNEL.size + _CRC.size
 _OVERRUN = 1
+_WIDTHS = (2, 3, 4)
 _SLOWEST_HZ, _FASTEST_HZ = 1e-4, 1e6  # the limits of miniseed.py
 
 FrameSamples = npt.NDArray[np.int16] | npt.NDArray[np.int32]
@@ -116,11 +118,13 @@ def encode_frame(frame: Frame) -> bytes:
     Raises
     ------
     WireError
-        A value does not fit its field.
+        A value does not fit its field, or a reader would not take it.
     """
     npts, count = frame.samples.shape
     if count != len(frame.channels) or not 1 <= count <= MAX_CHANNELS:
         raise WireError(f"frame: found {count} columns, {len(frame.channels)} channels, wanted as many, 1 to 16")
+    if frame.sample_bytes not in _WIDTHS:
+        raise WireError(f"frame: found {frame.sample_bytes} bytes per sample, wanted 2, 3 or 4")
     try:
         flags = _OVERRUN if frame.is_overrun else 0
         head = _HEADER.pack(
@@ -132,6 +136,8 @@ def encode_frame(frame: Frame) -> bytes:
         )
     except (struct.error, TypeError, OverflowError) as error:
         raise WireError(f"frame: found a value that does not fit its field: {error}") from error
+    _require_rate(*frame.rate)
+    _channels(about)
     body = head + about + _sample_bytes(frame)
     if len(body) + _CRC.size > MAX_FRAME_BYTES:
         raise WireError(f"frame: found {len(body) + _CRC.size} bytes, wanted at most {MAX_FRAME_BYTES}")
@@ -147,9 +153,13 @@ def _sample_bytes(frame: Frame) -> bytes:
     whole = np.ascontiguousarray(frame.samples, "<i4")
     if frame.sample_bytes == 4:
         return whole.tobytes()
-    if frame.sample_bytes == 3:
-        return whole.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
-    raise WireError(f"frame: found {frame.sample_bytes} bytes per sample, wanted 2, 3 or 4")
+    return whole.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+
+
+def _require_rate(numerator: int, denominator: int) -> None:
+    if not denominator or not _SLOWEST_HZ <= numerator / denominator <= _FASTEST_HZ:
+        wanted = f"{_SLOWEST_HZ:g} to {_FASTEST_HZ:g}"
+        raise WireError(f"frame: found a rate of {numerator}/{denominator} Hz, wanted {wanted}")
 
 
 def decode_frame(data: bytes) -> Frame:
@@ -160,8 +170,8 @@ def decode_frame(data: bytes) -> Frame:
     WireError
         Not the magic, another version, a length that does not fit, a checksum that does not hold, an absurd rate.
     """
-    if len(data) < _HEADER.size + _CHANNEL.size + _CRC.size:
-        raise WireError(f"frame: found {len(data)} bytes, wanted at least {_HEADER.size + _CHANNEL.size + _CRC.size}")
+    if not _FEWEST_BYTES <= len(data) <= MAX_FRAME_BYTES:
+        raise WireError(f"frame: found {len(data)} bytes, wanted {_FEWEST_BYTES} to {MAX_FRAME_BYTES}")
     (magic, version, width, count, flags, clock, clock_error, device, sequence, npts, saturated, start, num, den) = (
         _HEADER.unpack_from(data)
     )
@@ -172,10 +182,9 @@ def decode_frame(data: bytes) -> Frame:
     if found != computed:
         raise WireError(f"frame {sequence} of device {device:x}: found CRC {found:#010x}, computed {computed:#010x}")
     wanted = _HEADER.size + count * _CHANNEL.size + npts * count * width + _CRC.size
-    if not 1 <= count <= MAX_CHANNELS or width not in (2, 3, 4) or len(data) != wanted:
+    if not 1 <= count <= MAX_CHANNELS or width not in _WIDTHS or len(data) != wanted:
         raise WireError(f"frame: found {len(data)} bytes, {count} channels of {npts} x {width} bytes, wanted {wanted}")
-    if not den or not _SLOWEST_HZ <= num / den <= _FASTEST_HZ:
-        raise WireError(f"frame: found a rate of {num}/{den} Hz, wanted {_SLOWEST_HZ:g} to {_FASTEST_HZ:g}")
+    _require_rate(num, den)
     behind = _HEADER.size + count * _CHANNEL.size
     samples = _samples(data, behind, npts * count, width).reshape(npts, count)
     return Frame(

@@ -10,7 +10,7 @@ from .cobs import cobs_decode, cobs_encode
 from .errors import WireError
 from .frame import MAX_FRAME_BYTES, Channel, ClockState, Frame, decode_frame, encode_frame
 from .naming import NameOwners, Naming
-from .packet import Packet, PacketFlag
+from .packet import Packet, PacketFlag, require_time
 from .sequence import SequenceTracker
 
 _MAX_STUFFED = MAX_FRAME_BYTES + MAX_FRAME_BYTES // 254 + 1
@@ -92,6 +92,7 @@ class FrameDecoder:
 
     def _take(self, frame: Frame) -> None:
         rate, start_ns, saturated = frame.sampling_rate, frame.starttime_ns, frame.saturated
+        require_time(start_ns, f"frame {frame.sequence} of device {frame.device_id:X}")
         axes, source_ids = self._names(frame)
         self._owners.require_own(f"{frame.device_id:X}", axes, source_ids)
         flags = self._flags(frame)
@@ -111,7 +112,7 @@ class FrameDecoder:
         return self._named[1]
 
     def _flags(self, frame: Frame) -> PacketFlag:
-        flags = self._sequence_of(frame.device_id).next(frame.sequence)
+        flags = self._sequence_of(frame.device_id).next(frame.sequence, frame.starttime_ns)
         if frame.is_overrun:
             flags |= PacketFlag.OVERRUN
         if frame.clock == ClockState.UNSET:

@@ -13,7 +13,6 @@ exactly.
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
@@ -34,6 +33,7 @@ _COMPONENTS = "Z12"
 _MAX_DEVICES = 256
 _MAX_SAMPLES = 4096
 _SLOWEST_HZ, _FASTEST_HZ = 1.0, 4000.0  # of an ADXL355
+_LARGEST = 1e15  # number that a message says of itself; an integer of JSON may be too large for a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,8 @@ def _counts(axes: dict[str, object], axis: str) -> npt.NDArray[np.int32]:
         gal = np.array(values, np.float64)
     except OverflowError:
         raise WireError(f"OpenEEW: found samples {axis!r} beyond the sensor's range") from None
-    counts = np.rint(gal * COUNTS_PER_GAL)
+    with np.errstate(over="ignore"):  # an infinity, which is beyond the range too
+        counts = np.rint(gal * COUNTS_PER_GAL)
     if not (np.abs(counts) <= _FULL_SCALE).all():
         raise WireError(f"OpenEEW: found samples {axis!r} beyond the sensor's range of {_FULL_SCALE} counts")
     return counts.astype(np.int32)
@@ -158,14 +159,14 @@ def _counts(axes: dict[str, object], axis: str) -> npt.NDArray[np.int32]:
 
 def _number(found: dict[str, object], key: str) -> float:
     value = found.get(key)
-    if type(value) not in (int, float) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
         raise WireError(f"OpenEEW: found {key} {str(value)[:20]!r}, wanted a number")
     return float(value)
 
 
 def _text(found: dict[str, object], key: str) -> str:
     value = found.get(key)
-    if not isinstance(value, str) or not 0 < len(value) <= 64:
+    if not isinstance(value, str) or not 0 < len(value) <= 64 or not value.isprintable():
         raise WireError(f"OpenEEW: found {key} {str(value)[:20]!r}, wanted a name")
     return value
 

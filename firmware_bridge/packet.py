@@ -10,10 +10,14 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from .errors import WireError
+
 Samples = npt.NDArray[np.int16] | npt.NDArray[np.int32] | npt.NDArray[np.float32]
 """One component's samples in the sensor's own type, 1-D and C-contiguous."""
 
 NANOSECONDS = 1_000_000_000
+
+_EARLIEST_NS, _LATEST_NS = -2_208_988_800 * NANOSECONDS, 4_133_980_800 * NANOSECONDS  # the years 1900 to 2100
 
 
 class PacketFlag(IntFlag):
@@ -65,6 +69,19 @@ class Packet:
     def cut(self, start: int, stop: int) -> Packet:
         """Give the samples `start` … `stop - 1` as a packet of its own; they are a view, not a copy."""
         return Packet(self.source_id, self.time_of(start), self.sampling_rate, self.samples[start:stop], self.flags)
+
+
+def require_time(starttime_ns: int, what: str) -> None:
+    """Refuse a time that only damage or a clock gone wrong can give: one record of it makes a file unreadable.
+
+    Raises
+    ------
+    WireError
+        Before 1900 or behind 2100, where readers of miniSEED take a header for damage.
+    """
+    if not _EARLIEST_NS <= starttime_ns < _LATEST_NS:
+        seconds = starttime_ns // NANOSECONDS
+        raise WireError(f"{what}: found a time {seconds} s from 1970, wanted one of the years 1900 to 2100")
 
 
 def span_ns(samples: int, sampling_rate: float) -> int:

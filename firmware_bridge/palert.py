@@ -14,6 +14,7 @@ that of the first sample. A clock that does not follow NTP is CLOCK_QUESTIONABLE
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import deque
 from datetime import datetime, timezone
@@ -25,7 +26,7 @@ from .crc import crc16_modbus
 from .errors import WireError
 from .miniseed import decode_record
 from .naming import Naming
-from .packet import NANOSECONDS, Packet, PacketFlag, Samples
+from .packet import NANOSECONDS, Packet, PacketFlag, Samples, require_time
 from .sequence import SequenceTracker
 
 GAL_PER_COUNT = 980 / 16384
@@ -33,6 +34,8 @@ GAL_PER_COUNT = 980 / 16384
 
 _SYNC_1, _SYNC_4, _SYNC_16 = b"03051501", b"\x03\x05\x15\x01", b"SYNC"
 _AT_1, _AT_4 = 140, 58  # where the first two stand
+_MARKED = {_SYNC_1: _AT_1, _SYNC_4: _AT_4, _SYNC_16: 0}
+_MARKER = re.compile(b"|".join(map(re.escape, _MARKED)))
 _HEADER_1, _HEADER_4, _HEADER_16 = 200, 64, 36
 _WHOLE_1, _RECORD = 1200, 512
 _NEEDED = _AT_1 + 10  # bytes that tell what begins here, or that nothing does
@@ -59,7 +62,7 @@ class PalertDecoder:
     def __init__(self, naming: Naming | None = None, *, utc_offset_s: float = 0.0) -> None:
         self._naming = naming or Naming()
         self._offset_ns = round(utc_offset_s * NANOSECONDS)
-        self._buffer = b""
+        self._buffer = bytearray()
         self._is_damaged = self._is_ended = False
         self._packets: deque[Packet] = deque()
         self._clock: PacketClock | None = None
@@ -67,7 +70,7 @@ class PalertDecoder:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take bytes of the line."""
-        self._buffer += bytes(data)
+        self._buffer += data
 
     def end(self) -> None:
         """Nothing more will come: a packet that is not whole is damage."""
@@ -90,18 +93,19 @@ class PalertDecoder:
             if size == 0:
                 self._skip("what is no packet")
                 continue
-            whole = self._buffer[:size]
+            whole = bytes(self._buffer[:size])
             fault = _checksum_fault(whole)
             if fault:
                 self._skip(fault)
                 continue
-            self._buffer, self._is_damaged = self._buffer[size:], False
+            del self._buffer[:size]
+            self._is_damaged = False
             self._take(whole)
         return self._packets.popleft()
 
     def _skip(self, what: str) -> None:
         """Go on to the next place at which a packet may begin."""
-        self._buffer = self._buffer[_next_start(self._buffer) :]
+        del self._buffer[: _next_start(self._buffer)]
         if not self._is_damaged:
             self._is_damaged = True
             raise WireError(f"P-Alert: found {what}, wanted a packet of mode 1, 4 or 16")
@@ -156,6 +160,7 @@ class PalertDecoder:
             naming = Naming(naming.network, naming.station, naming.location, ("HLZ", "HLN", "HLE"))
         letters = "ZNE456789ABCDEFG"[: rows.shape[0]]
         source_ids = naming.source_ids("P" + serial, letters, hertz)
+        require_time(stamp_ns - self._offset_ns, f"P-Alert {serial}")
         place = self._place(hertz, rows.shape[1], stamp_ns - self._offset_ns)
         for source_id, row in zip(source_ids, rows, strict=True):
             packet = Packet(source_id, place.starttime_ns, place.sampling_rate, row, flags | place.flags)
@@ -171,11 +176,11 @@ def _ntp_flag(*, has_ntp: bool) -> PacketFlag:
     return PacketFlag.NONE if has_ntp else PacketFlag.CLOCK_QUESTIONABLE
 
 
-def _is_mode_4(data: bytes) -> bool:
+def _is_mode_4(data: bytes | bytearray) -> bool:
     return data[0] == 4 and data[_AT_4 : _AT_4 + 4] == _SYNC_4
 
 
-def _size_of(data: bytes) -> int | None:
+def _size_of(data: bytes | bytearray) -> int | None:
     """Bytes of the packet that begins here; 0: none does; None: more bytes are needed to tell."""
     if data.startswith(_SYNC_16) and len(data) >= _HEADER_16:
         header, data_bytes, whole = struct.unpack_from("<BHH", data, 6)
@@ -191,14 +196,16 @@ def _size_of(data: bytes) -> int | None:
     return whole if is_mode_1 else 0
 
 
-def _next_start(data: bytes) -> int:
+def _next_start(data: bytes | bytearray) -> int:
     """Next byte at which a marker says that a packet may begin, behind the first; else where one could still show."""
-    starts = [max(1, len(data) - _NEEDED + 1)]
-    for marker, at in ((_SYNC_16, 0), (_SYNC_4, _AT_4), (_SYNC_1, _AT_1)):
-        place = data.find(marker, at + 1)
-        if place >= 0:
-            starts.append(place - at)
-    return min(starts)
+    first = max(1, len(data) - _NEEDED + 1)
+    for found in _MARKER.finditer(data, 1):
+        if found.start() - _AT_1 >= first:
+            break  # no further marker stands for an earlier start: what lies behind is not looked at each time
+        start = found.start() - _MARKED[found.group()]
+        if 0 < start < first:
+            first = start
+    return first
 
 
 def _checksum_fault(whole: bytes) -> str:

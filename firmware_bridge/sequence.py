@@ -10,8 +10,8 @@ _REMEMBERED = 64
 class SequenceTracker:
     """Follows a counter of `bits` bits that wraps.
 
-    A number up to 64 behind the newest is late or a duplicate; one further behind is a device that started anew,
-    and counts as a gap.
+    A number up to 64 behind the newest is late or a duplicate; one further behind is a device that started anew, and
+    counts as a gap. So is one that came before, where its time is later than all that came.
 
     Attributes
     ----------
@@ -22,20 +22,23 @@ class SequenceTracker:
     def __init__(self, bits: int = 32) -> None:
         self._mask = (1 << bits) - 1
         self._newest: int | None = None
+        self._latest_ns = 0
         self._seen = 0  # bit k: newest - k has come
         self.missing = self.duplicates = self.reordered = self.restarts = 0
 
-    def next(self, number: int) -> PacketFlag:
-        """Say how this packet stands to those before it."""
+    def next(self, number: int, time_ns: int = 0) -> PacketFlag:
+        """Say how this packet, of a time where it is known, stands to those before it."""
         if self._newest is None:
-            self._newest, self._seen = number, 1
+            self._newest, self._latest_ns, self._seen = number, time_ns, 1
             return PacketFlag.NONE
         ahead = (number - self._newest) & self._mask
         behind = (self._newest - number) & self._mask
-        if behind < _REMEMBERED:
+        is_later, self._latest_ns = time_ns > self._latest_ns, max(time_ns, self._latest_ns)
+        has_come = behind < _REMEMBERED and bool(self._seen >> behind & 1)
+        if behind < _REMEMBERED and not (has_come and is_later):
             return self._old(behind)
         self._newest = number
-        if ahead > self._mask >> 1:
+        if has_come or ahead > self._mask >> 1:
             self._seen = 1
             self.restarts += 1
             return PacketFlag.SEQUENCE_GAP

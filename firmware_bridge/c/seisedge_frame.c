@@ -40,13 +40,28 @@ static uint8_t *put64(uint8_t *out, uint64_t value)
     return put32(put32(out, (uint32_t)value), (uint32_t)(value >> 32));
 }
 
+/* Whether a reader takes such a frame: what it drops is better found here. */
+static int is_readable(const struct se_frame *frame)
+{
+    unsigned i;
+    if (frame->channels < 1u || frame->channels > SE_FRAME_MAX_CHANNELS || frame->rate_den == 0u)
+        return 0;
+    if ((uint64_t)frame->rate_num * 10000u < frame->rate_den || frame->rate_num > (uint64_t)frame->rate_den * 1000000u)
+        return 0;
+    for (i = 0; i < frame->channels; i++) {
+        char axis = frame->about[i].axis;
+        if (!(axis >= 'A' && axis <= 'Z') && !(axis >= '0' && axis <= '9'))
+            return 0;
+    }
+    return 1;
+}
+
 /* Write header and channels; NULL where the frame cannot be one. */
 static uint8_t *put_head(const struct se_frame *frame, unsigned width, uint8_t *out, size_t room)
 {
-    size_t bytes = SE_FRAME_BYTES(frame->channels, frame->npts, width);
+    uint32_t bytes = SE_FRAME_BYTES(frame->channels, frame->npts, width); /* a size_t of 16 bits would wrap */
     unsigned i;
-    if (frame->channels < 1u || frame->channels > SE_FRAME_MAX_CHANNELS || bytes > room ||
-        bytes > SE_FRAME_MAX_BYTES || frame->rate_num == 0u || frame->rate_den == 0u)
+    if (bytes > room || bytes > SE_FRAME_MAX_BYTES || !is_readable(frame))
         return NULL;
     *out++ = 'S';
     *out++ = 'F';
@@ -119,7 +134,7 @@ size_t se_frame_stuff(const uint8_t *frame, size_t bytes, uint8_t *out, size_t r
     uint8_t *code, *end = out;
     size_t left = bytes;
     uint8_t run = 1;
-    if (room < SE_FRAME_STUFFED_BYTES(bytes))
+    if (bytes == 0u || room < SE_FRAME_STUFFED_BYTES(bytes))
         return 0;
     *end++ = 0;
     code = end++;

@@ -257,10 +257,10 @@ def test_a_training_with_nothing_held_out_takes_all_its_steps(folder: Path) -> N
 
 
 def test_a_training_that_ended_early_takes_no_step_more_when_it_is_run_again(folder: Path, tmp_path: Path) -> None:
-    options = dataclasses.replace(WHOLE, steps=400, check_every=2, patience=3, learning_rate=0.5, average=0.0)
+    options = dataclasses.replace(WHOLE, steps=60, check_every=2, patience=3, learning_rate=0.5, average=0.0)
     first = _earthquakes(folder, options)
     first.run(keep=tmp_path / "state.pt")
-    assert first.step < 400
+    assert first.step < 60
     again = _earthquakes(folder, options)
     again.load(tmp_path / "state.pt")
     again.run()
@@ -291,7 +291,7 @@ def test_a_loss_that_is_no_number_ends_the_training(folder: Path) -> None:
 
 def test_a_training_that_gets_no_better_ends_and_keeps_its_best(folder: Path, tmp_path: Path) -> None:
     options = dataclasses.replace(
-        training_options(), steps=400, batch=4, check_every=2, patience=3, held_out=0.4, learning_rate=0.5, average=0.0
+        training_options(), steps=60, batch=4, check_every=2, patience=3, held_out=0.4, learning_rate=0.5, average=0.0
     )
     manifest = draft_manifest(find("earthquake-cnn"))
     torch.manual_seed(0)
@@ -299,7 +299,7 @@ def test_a_training_that_gets_no_better_ends_and_keeps_its_best(folder: Path, tm
     training.run(keep=tmp_path / "state.pt")
     looks = {row["step"]: row["validation_loss"] for row in training.curve if "validation_loss" in row}
     best = min(looks, key=lambda step: looks[step])
-    assert training.step == best + 6 < 400
+    assert training.step == max(best, 30) + 6 < 60  # in the first half the learning rate is high: it goes on
     state = torch.load(tmp_path / "state.pt", weights_only=True)
     for name, each in training.trained.state_dict().items():
         torch.testing.assert_close(each, state["best"][0][name], rtol=0, atol=0)

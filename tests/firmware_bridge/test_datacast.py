@@ -107,6 +107,27 @@ def test_the_first_step_over_a_hole_does_not_set_the_rate() -> None:
     assert found[0].sampling_rate == pytest.approx(93.0, rel=0.005)
 
 
+@pytest.mark.parametrize("lost", [(), (25,)])
+def test_a_hole_between_the_first_packets_does_not_halve_the_rate_for_ever(lost: tuple[int, ...]) -> None:
+    wires = [encode_datacast(each) for i, each in enumerate(packets(60)) if i != 1 and i not in lost]
+    found, _ = decode_all(DatacastDecoder, [each for wire in wires for each in (wire, wire)])  # each comes twice
+    assert (found[0].sampling_rate, len(found)) == (50.0, 2 * len(wires))
+    late = found[-40::2]
+    assert {(each.sampling_rate, each.flags) for each in late} == {(100.0, PacketFlag.NONE)}
+
+
+def test_a_rate_is_kept_through_loss_and_beside_another_sender() -> None:
+    sent = packets(200)
+    halves = [encode_datacast(each) for each in sent[:2] + sent[2::2]]
+    assert {each.sampling_rate for each in decode_all(DatacastDecoder, halves[:16])[0]} == {100.0}
+    other = [Packet(p.source_id, p.starttime_ns + 100_000_000, 100.0, p.samples) for p in sent]
+    both = [encode_datacast(each) for pair in zip(sent[2:], other[2:], strict=True) for each in pair]
+    found, _ = decode_all(DatacastDecoder, [*map(encode_datacast, sent[:2]), *both])
+    assert {each.sampling_rate for each in found} == {100.0}
+    told, _ = decode_all(lambda: DatacastDecoder(sampling_rate=50.0), map(encode_datacast, sent))
+    assert {each.sampling_rate for each in told} == {50.0}
+
+
 @pytest.mark.parametrize(
     "wire",
     [
@@ -118,6 +139,7 @@ def test_the_first_step_over_a_hole_does_not_set_the_rate() -> None:
         b"{'EHZ', -1, 1}",
         b"{'EHZ', 1580372810.003, 99999999999}",
         b"{'EHZ', 1580372810.003, 4294967296}",
+        b"{'EHZ', 9999999999.999, 1}",
         b"{'EHZ', 1580372810.003, nan}",
         b"TERM}",
         b"{" * 9000,

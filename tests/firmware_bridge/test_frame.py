@@ -194,6 +194,45 @@ def test_sequence_numbers_wrap_and_restart() -> None:
     assert tracker.restarts == 1
 
 
+def test_a_device_that_starts_anew_is_no_duplicate() -> None:
+    anew = [replace(frame(i), starttime_ns=frame(i + 20).starttime_ns) for i in range(2)]
+    packets, _ = decode_all(FrameDecoder, [stuffed_frame(each) for each in (frame(0), frame(1), *anew, anew[0])])
+    assert [each.flags for each in packets[6::3]] == [PacketFlag.SEQUENCE_GAP, PacketFlag.NONE, PacketFlag.DUPLICATE]
+    tracker = SequenceTracker()
+    assert [tracker.next(number, 10) for number in (7, 8, 8)] == [0, 0, PacketFlag.DUPLICATE]
+    assert (tracker.next(8, 11), tracker.restarts, tracker.duplicates) == (PacketFlag.SEQUENCE_GAP, 1, 1)
+
+
+@pytest.mark.parametrize("start_ns", [-(2**63), -2_208_988_800_000_000_001, 4_133_980_800_000_000_000, 2**63 - 1])
+def test_a_time_that_spoils_recordings_is_damage(start_ns: int) -> None:
+    decoder, damage = FrameDecoder(is_bare=True), list[WireError]()
+    wire = encode_frame(replace(frame(), starttime_ns=start_ns))
+    assert packets_of(decoder, wire, damage.append) == []
+    assert "frame 0 of device A1B2C3D4E5F6: found a time " in str(damage[0])
+    assert len(packets_of(decoder, encode_frame(replace(frame(), starttime_ns=-1)), damage.append)) == 3
+
+
+def test_a_datagram_with_more_than_a_frame_may_have_is_damage() -> None:
+    rest = encode_frame(frame())[:-4]
+    long = rest[:20] + (3000).to_bytes(2, "little") + rest[22:76] + bytes(3000 * 3 * 2)
+    with pytest.raises(WireError, match="found 18080 bytes, wanted 56 to 16384"):
+        decode_frame(long + crc32c(long).to_bytes(4, "little"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"channels": (AXES[0], AXES[1], replace(AXES[2], axis="e"))}, "found axis 0x65"),
+        ({"rate": (100, 0)}, "rate of 100/0 Hz"),
+        ({"rate": (1, 10_001)}, "rate of 1/10001 Hz"),
+        ({"sample_bytes": 0}, "found 0 bytes per sample"),
+    ],
+)
+def test_what_a_reader_drops_is_not_written(change: dict[str, object], message: str) -> None:
+    with pytest.raises(WireError, match=message):
+        encode_frame(replace(frame(), **change))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
 def test_an_endless_frame_is_one_damage_and_the_next_frame_is_found() -> None:
     noise = b"\1" * (3 * MAX_FRAME_BYTES)
     whole = decode_all(FrameDecoder, [noise + stuffed_frame(frame())])
@@ -249,6 +288,7 @@ def test_the_worked_example_of_the_page() -> None:
     sent = replace(sent, clock=ClockState.SATELLITE, clock_error_log2_ns=17)
     assert encode_frame(sent) == bare
     assert stuffed_frame(sent) == bytes.fromhex(blocks[3])
+    assert f"Overhead: {len(stuffed_frame(sent)) - len(bare)} bytes and 1 in 254" in PAGE.read_text(encoding="utf-8")
     packets, damaged = decode_all(FrameDecoder, [stuffed_frame(sent)])
     assert (damaged, [each.source_id for each in packets]) == (
         0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -83,6 +84,26 @@ def test_headers_alone_are_passed_over() -> None:
     decoder.feed(bytes(whole))
     with pytest.raises(WireError, match="wanted a date"):
         decoder.next_packet()
+
+
+def test_a_year_that_spoils_recordings_is_damage() -> None:
+    whole = bytearray(palert_1(1))
+    struct.pack_into("<H", whole, 4, 2300)
+    struct.pack_into("<H", whole, 186, 0)
+    struct.pack_into("<H", whole, 186, crc16_modbus(bytes(whole)))
+    found, damaged = decode_all(PalertDecoder, [bytes(whole), palert_1(4)])
+    assert (len(found), damaged) == (3, 1)
+
+
+@pytest.mark.parametrize("marker", [b"SYNC", b"03051501", b"\3\5\x15\1"])
+def test_markers_without_packets_cost_as_much_as_they_are_long(marker: bytes) -> None:
+    def seconds(size: int) -> float:
+        begin = time.process_time()
+        found, damaged = decode_all(PalertDecoder, [marker * (size // len(marker)) + palert_1(4)])
+        assert (len(found), damaged) == (3, 1)
+        return time.process_time() - begin
+
+    assert seconds(1 << 17) < 24 * seconds(1 << 14)  # 8 times as long; 64 if all were looked at again each time
 
 
 def test_a_header_of_mode_4_with_a_wrong_checksum_is_not_waited_for() -> None:
