@@ -35,7 +35,7 @@ url = {url}
 name = "default"
 artefact = "edge-picker"   # an embedded model, or the path of an .onnx artefact; "edge-picker-long" finds more S
                            # and makes fewer false picks, but needs 51 s without a gap
-# threshold = {{ P = 0.5, S = 0.5 }}   # the artefact's own by default
+# threshold = {{ P = 0.45, S = 0.45 }}   # the artefact's own by default
 # stride = 0                 # samples from window to window; 0: the artefact's own; 50 looks twice a second at 100 Hz
 # batch = 64
 
