@@ -92,7 +92,7 @@ def _measuring(make: Callable[..., Report]) -> Callable[..., None]:
         outputs = Outputs(json_path, markdown_path, html_path)
         progress = _Progress(hidden=quiet or not sys.stderr.isatty())
         with _errors(), progress:
-            outputs.check(*((record,) if record else ()))
+            outputs.check(record)
             report = make(settings, progress.tell, **options)
         with _errors():
             try:  # files first: a pager that closes its end must not cost them

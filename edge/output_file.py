@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import SeisedgeError, UsageError
+from .output_paths import identity
 from .recorder import rotations
 from .sources import SourceUrl
 from .whole_file import put_in_place
@@ -34,7 +35,7 @@ def require_apart(url: SourceUrl, output: Path, *, rotates: bool = False) -> Non
     if url.scheme != "file" or not read.exists():
         return
     for file in (output, *rotations(output)) if rotates else (output,):
-        if file.exists() and read.samefile(file):
+        if identity(file) == identity(read):
             raise UsageError(f"{file}: found the file that is read, wanted another one to write to")
         if read.is_dir() and file.resolve().is_relative_to(read.resolve()):
             raise UsageError(f"{file}: found a file of the folder that is read, wanted another folder to write to")

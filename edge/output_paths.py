@@ -9,7 +9,7 @@ from pathlib import Path
 from .errors import UsageError
 
 
-def require_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path] = ()) -> None:
+def require_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path | None] = ()) -> None:
     """Refuse what could not be written, two outputs in one file, and an output over an input.
 
     Nothing is opened: a pipe would wait, a file would be emptied.
@@ -19,30 +19,30 @@ def require_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path] =
     outputs
         By the option that names them; None for those that nobody asked for.
     inputs
-        Files that are read. Folders among them are not looked into.
+        Files that are read; None for those that are not there. Folders among them are not looked into.
 
     Raises
     ------
     UsageError
         Naming the first one.
     """
-    read = {_identity(each) for each in inputs}
+    read = {identity(each) for each in inputs if each is not None}
     first_of: dict[str | tuple[int, int], str] = {}
     for option, path in outputs.items():
         if path is None:
             continue
-        identity = _identity(path)
-        first = first_of.setdefault(identity, option)
+        file = identity(path)
+        first = first_of.setdefault(file, option)
         problem = _problem(path)
         if first != option:
             problem = f"found the file of --{first}, wanted another one"
-        elif identity in read and path.is_file():
+        elif file in read and path.is_file():
             problem = "found the file that is read, wanted another one to write to"
         if problem:
             raise UsageError(f"--{option} {path}: {problem}")
 
 
-def _identity(path: Path) -> str | tuple[int, int]:
+def identity(path: Path) -> str | tuple[int, int]:
     """What all names of one file have in common: which one it is on which disk, or where it is going to be."""
     try:
         found = path.stat()

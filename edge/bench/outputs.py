@@ -21,15 +21,15 @@ class Outputs:
     markdown: Path | None = None
     html: Path | None = None
 
-    def check(self, *inputs: Path) -> None:
-        """Refuse what could not be written, two in one file, and an input.
+    def check(self, record: Path | None = None) -> None:
+        """Refuse what could not be written, two in one file, and the record that is read.
 
         Raises
         ------
         UsageError
             Naming the first one.
         """
-        require_outputs({"json": self.json, "markdown": self.markdown, "html": self.html}, inputs)
+        require_outputs({"json": self.json, "markdown": self.markdown, "html": self.html}, (record,))
 
     def write(self, report: Report) -> None:
         """Write the files.

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from c_compiler import COMPILER, SOURCES, needs_compiler
 
-from seisedge import firmware_bridge
 from seisedge.firmware_bridge.cobs import cobs_encode
 from seisedge.firmware_bridge.frame import Channel, ClockState, Frame, Unit, decode_frame, encode_frame
 
 HERE = Path(__file__).parent
-SOURCES = Path(firmware_bridge.__file__).parent / "c"
-COMPILER = shutil.which("gcc") or shutil.which("cc")
-needs_compiler = pytest.mark.skipif(
-    COMPILER is None and os.environ.get("SEISEDGE_NEED_SHARED") != "1", reason="there is no C compiler"
-)
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2")
 ABOUT = (
     Channel("Z", Unit.METRE_PER_SECOND_SQUARED, float(np.float32(5.985e-4)), 0),

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
-import pytest
+from c_compiler import COMPILER, SOURCES, needs_compiler
 
-from seisedge import firmware_bridge
 from seisedge.firmware_bridge.cobs import cobs_decode
 from seisedge.firmware_bridge.frame import decode_frame
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "frame.md"
-FOLDER = Path(firmware_bridge.__file__).parent / "c"
-ENCODER = FOLDER / "seisedge_frame.c"
-COMPILER = shutil.which("gcc") or shutil.which("cc")
-pytestmark = pytest.mark.skipif(
-    COMPILER is None and os.environ.get("SEISEDGE_NEED_SHARED") != "1", reason="there is no C compiler"
-)
+ENCODER = SOURCES / "seisedge_frame.c"
+pytestmark = needs_compiler
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Werror", "-pedantic")
 USE = """
 #include <stdio.h>
@@ -85,7 +78,7 @@ def said(folder: Path, text: str, *files: Path, options: tuple[str, ...]) -> str
     """Compile a program and give what it says."""
     source, program = folder / "program.c", folder / "program"
     source.write_text(text, encoding="utf-8")
-    sanitized = ("-fsanitize=undefined,address", "-fno-sanitize-recover=all", f"-I{FOLDER}", "-o", str(program))
+    sanitized = ("-fsanitize=undefined,address", "-fno-sanitize-recover=all", f"-I{SOURCES}", "-o", str(program))
     assert COMPILER is not None
     subprocess.run([COMPILER, *options, *sanitized, str(source), *map(str, files)], check=True)
     return subprocess.run([str(program)], capture_output=True, text=True, check=True, timeout=60).stdout
